@@ -36,14 +36,12 @@ class ReIDBatch(NamedTuple):
         identities: (B,) int64.
         cameras: (B,) int64, -1 where unknown.
         indices: (B,) int64, position in the domain's list; removes duplicates that padding adds.
-        views: further augmented versions of the same rows, each like ``images``.
     """
 
     images: Tensor
     identities: Tensor
     cameras: Tensor
     indices: Tensor
-    views: tuple[Tensor, ...] = ()
 
 
 class Features(NamedTuple):
