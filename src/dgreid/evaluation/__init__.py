@@ -1,0 +1,1 @@
+"""Retrieval: from embeddings to figures, pictures and tables."""
