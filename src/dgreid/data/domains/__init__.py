@@ -1,0 +1,1 @@
+"""One file per data set; ``base`` says what a data set offers."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,60 +22,141 @@ class DatasetError(InputError):
     """A data set is missing, or is not what its name says."""
 
 
+class CountWarning(UserWarning):
+    """A data set is not as large as published: a file is missing, or it is another version."""
+
+
 class Counts(NamedTuple):
-    """How large a subset is; compared with what is found on disk."""
+    """How large a subset is; distractors count as images, not as identities."""
 
     identities: int
     images: int
 
 
 class Domain(ABC):
-    """One data set on disk. Construction does no I/O.
+    """One data set on disk. Construction does no I/O; lists are read once, when first asked for.
 
     Attributes:
         name: catalogue name.
         family: data sets that show the same people share it; the guard against leaks compares it.
-        expected: published size of each subset, empty where nothing is published.
+        distractors: identities that are no people: kept in a gallery, never trained on.
+        highest_identity: an identity above it is refused; None where any number is possible.
+        highest_camera: the same for the 0-based camera.
     """
 
     name: str
     family: str
-    expected: Mapping[Subset, Counts]
+    distractors: frozenset[int] = frozenset()
+    highest_identity: int | None = None
+    highest_camera: int | None = None
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Which release, crops and split this is; part of every result."""
+
+    @property
+    def expected(self) -> Mapping[Subset, Counts]:
+        """Published size of each subset; empty where nothing is published. A difference warns."""
+        return {}
 
     @property
     @abstractmethod
     def root(self) -> Path:
-        """The folder that holds the data set.
+        """The folder that holds all images of the data set.
 
         Raises:
             DatasetError: it is not there; the message lists the places looked at and what belongs there.
         """
 
     @abstractmethod
-    def list_images(self) -> Mapping[Subset, list[ReIDRecord]]:
-        """Reads the lists. Junk images are dropped, identities are the data set's own, cameras 0-based.
+    def list_images(self) -> Mapping[Subset, Sequence[ReIDRecord]]:
+        """Reads the lists, without any check of their size.
+
+        Junk images are dropped, identities are the data set's own, cameras 0-based.
 
         Raises:
-            DatasetError: nothing found, or a list or file name that cannot be understood.
+            DatasetError: a folder or list is missing, or a list or file name cannot be understood.
         """
 
     @cached_property
     def _lists(self) -> Mapping[Subset, tuple[ReIDRecord, ...]]:
         lists = self.list_images()
-        return {subset: tuple(sorted(lists.get(subset, ()), key=lambda r: str(r.path))) for subset in SUBSETS}
+        ordered = {subset: tuple(sorted(lists.get(subset, ()), key=lambda r: str(r.path))) for subset in SUBSETS}
+        if not any(ordered.values()):
+            raise DatasetError(f"{self.name}: {self.root} holds no image")
+        for subset, records in ordered.items():
+            self._refuse_out_of_range(subset, records)
+        for message in self.count_differences(ordered):
+            warnings.warn(message, CountWarning, stacklevel=3)
+        return ordered
 
     def records(self, subset: Subset) -> tuple[ReIDRecord, ...]:
-        """The images of a subset, sorted by path, with the data set's own identity numbers."""
+        """The images of a subset, sorted by path, with the data set's own identity numbers.
+
+        Raises:
+            DatasetError: the data set is missing or empty, or an identity or camera is out of range.
+        """
         return self._lists[subset]
 
     def source_records(self, use: Use) -> tuple[ReIDRecord, ...]:
-        """The images to train on, identities renumbered 0..n-1.
+        """The images to train on, sorted by path, identities renumbered 0..n-1 in ascending order.
 
         Args:
-            use: ``train`` takes the training set; ``train+test`` also query and gallery, without distractors, test
-                identities being people of their own.
+            use: ``train`` takes the training set; ``train+test`` also query and gallery, without distractors. Test
+                identities are people of their own, whatever their numbers, and follow the training identities.
+
+        Raises:
+            DatasetError: as ``records``; or there is nothing to train on.
         """
-        raise NotImplementedError
+        if use not in ("train", "train+test"):
+            raise InputError(f"{self.name}: use={use!r} is unknown; it is 'train' or 'train+test'")
+        parts = [self.records("train")]
+        if use == "train+test":
+            parts.append((*self.records("query"), *self.records("gallery")))
+        numbered: dict[Path, ReIDRecord] = {}
+        offset = 0
+        for part in parts:
+            people = [record for record in part if record.identity not in self.distractors]
+            labels = {identity: offset + i for i, identity in enumerate(sorted({r.identity for r in people}))}
+            numbered.update({r.path: ReIDRecord(r.path, labels[r.identity], r.camera) for r in people})
+            offset += len(labels)
+        if not numbered:
+            raise DatasetError(f"{self.name}: {self.root} holds no image to train on; it can only be a target")
+        return tuple(sorted(numbered.values(), key=lambda r: str(r.path)))
+
+    def count(self, records: Iterable[ReIDRecord]) -> Counts:
+        """The size of a list of images."""
+        listed = list(records)
+        return Counts(len({r.identity for r in listed} - self.distractors), len(listed))
+
+    def count_differences(self, lists: Mapping[Subset, Sequence[ReIDRecord]]) -> list[str]:
+        """A sentence for every subset that is not of the published size."""
+        messages = []
+        for subset, expected in self.expected.items():
+            found = self.count(lists[subset])
+            if found != expected:
+                messages.append(
+                    f"{self.name}: {subset} has {found.identities:,} identities and {found.images:,} images, published "
+                    f"are {expected.identities:,} and {expected.images:,}; {self.explain_count(subset, found)}"
+                )
+        return messages
+
+    def explain_count(self, subset: Subset, found: Counts) -> str:
+        """What to do about a wrong count."""
+        return "the copy is incomplete or another version: unpack the original archive again"
+
+    def _refuse_out_of_range(self, subset: Subset, records: Iterable[ReIDRecord]) -> None:
+        for record in records:
+            for value, highest, what in (
+                (record.identity, self.highest_identity, "identity"),
+                (record.camera, self.highest_camera, "camera (counted from 0)"),
+            ):
+                if highest is not None and not 0 <= value <= highest:
+                    raise DatasetError(
+                        f"{self.name}: {what} {value} of {record.path} ({subset}) is not in 0..{highest}; "
+                        "this is another data set, or the file was renamed"
+                    )
 
 
 def list_hash(records: Iterable[ReIDRecord], root: Path) -> str:
