@@ -1,0 +1,1 @@
+"""Nets: images to features."""

@@ -1,0 +1,1 @@
+"""Training methods: one file each, on the contract of base.py."""

@@ -36,7 +36,7 @@ class TrainingStrategy(nn.Module, ABC):
     ``after_step``, so a strategy may draw random numbers and still resume exactly.
     """
 
-    def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:  # noqa: B027 - optional hook
+    def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Creates banks and heads; called once, before the optimizer exists. May replace layers of the net.
 
         Args:
@@ -49,7 +49,7 @@ class TrainingStrategy(nn.Module, ABC):
         for module in (net, self):
             yield from (parameter for parameter in module.parameters() if parameter.requires_grad)
 
-    def fill(self, centroids: Mapping[str, Tensor]) -> None:  # noqa: B027 - optional hook
+    def fill(self, centroids: Mapping[str, Tensor]) -> None:
         """Receives class centroids before the first step; they are computed only if this is overridden.
 
         Args:
@@ -67,9 +67,7 @@ class TrainingStrategy(nn.Module, ABC):
             clock: where training stands.
         """
 
-    def after_step(  # noqa: B027 - optional hook
-        self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock
-    ) -> None:
+    def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
         """Called after the optimizer's step, without gradient, net in training mode.
 
         Args:
