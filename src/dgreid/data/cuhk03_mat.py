@@ -79,15 +79,16 @@ def read_mat_image(path: Path) -> NDArray[np.uint8]:
         DatasetError: the file is missing or no such .mat, or it has no such image.
     """
     mat = next((parent for parent in path.parents if parent.suffix == ".mat"), None)
+    if mat is None:
+        raise DatasetError(f"{path} lies in no .mat file")
+    file = _opened(mat)
     try:
-        crops, pair, person, number = path.relative_to(mat or path).parts
+        crops, pair, person, number = path.relative_to(mat).parts
         # MATLAB stores column-major: every array arrives with its axes reversed.
-        cell = _opened(mat or path)[crops][0][int(pair) - 1]
-        image = _opened(mat or path)[_opened(mat or path)[cell][int(number) - 1, int(person) - 1]]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"{path} names no image of a cuhk-03.mat: .mat/<crops>/<pair>/<person>/<number>") from error
+        cells = file[file[crops][0][int(pair) - 1]]
+        image = file[cells[int(number) - 1, int(person) - 1]]
+    except (KeyError, IndexError, ValueError) as error:
+        raise DatasetError(f"{path} names no image of {mat.name}: <crops>/<pair>/<person>/<number>") from error
     if image.ndim != 3:
         raise DatasetError(f"{path} is empty: this person has fewer images; list the domain again")
     return np.ascontiguousarray(image[()].T)
@@ -158,4 +159,5 @@ def _cells(file: h5py.File, mat: Path, name: str) -> Iterator[NDArray[Any]]:
 
 
 # A forked process would share HDF5's state and file position with its parent: nothing is open when a process forks.
-os.register_at_fork(before=_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_all)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dgreid.data.domains.market_style import MARKET_FOLDERS, MARKET_PATTERN
 from dgreid.data.domains.msmt17 import ORIGINAL_NAMES, ListedLayout, ListedMSMT17
 

@@ -26,6 +26,16 @@ def existing_data_root(data_root: str | Path | None) -> Path:
     return folder
 
 
+def in_data_root(data_root: str | Path | None, place: str | Path) -> Path:
+    """A file or folder that the user named: absolute, or relative to ``data_root``.
+
+    Raises:
+        InputError: it is relative, and ``data_root`` is not set or does not exist.
+    """
+    given = Path(place).expanduser()
+    return given if given.is_absolute() else existing_data_root(data_root) / given
+
+
 class PublishedDomain(Domain):
     """A data set that lies in one of a few places below ``data_root``, or is ``data_root`` itself.
 
@@ -40,7 +50,7 @@ class PublishedDomain(Domain):
     """
 
     places: tuple[str, ...]
-    belongs: ClassVar[str]
+    belongs: str
     obtain: ClassVar[str]
 
     def __init__(self, *, data_root: str | Path | None, name: str | None = None) -> None:
