@@ -33,6 +33,13 @@ class Counts(NamedTuple):
     images: int
 
 
+class CountDifference(NamedTuple):
+    """A subset that is not of the published size, and what to do about it."""
+
+    message: str
+    way_out: str
+
+
 class Domain(ABC):
     """One data set on disk. Construction does no I/O; lists are read once, when first asked for.
 
@@ -87,8 +94,8 @@ class Domain(ABC):
             raise DatasetError(f"{self.name}: {self.root} holds no image")
         for subset, records in ordered.items():
             self._refuse_out_of_range(subset, records)
-        for message in self.count_differences(ordered):
-            warnings.warn(message, CountWarning, stacklevel=3)
+        for difference in self.count_differences(ordered):
+            warnings.warn("; ".join(difference), CountWarning, stacklevel=3)
         return ordered
 
     def records(self, subset: Subset) -> tuple[ReIDRecord, ...]:
@@ -130,17 +137,18 @@ class Domain(ABC):
         listed = list(records)
         return Counts(len({r.identity for r in listed} - self.distractors), len(listed))
 
-    def count_differences(self, lists: Mapping[Subset, Sequence[ReIDRecord]]) -> list[str]:
-        """A sentence for every subset that is not of the published size."""
-        messages = []
+    def count_differences(self, lists: Mapping[Subset, Sequence[ReIDRecord]]) -> list[CountDifference]:
+        """The subsets that are not of the published size."""
+        differences = []
         for subset, expected in self.expected.items():
             found = self.count(lists[subset])
             if found != expected:
-                messages.append(
+                message = (
                     f"{self.name}: {subset} has {found.identities:,} identities and {found.images:,} images, published "
-                    f"are {expected.identities:,} and {expected.images:,}; {self.explain_count(subset, found)}"
+                    f"are {expected.identities:,} and {expected.images:,}"
                 )
-        return messages
+                differences.append(CountDifference(message, self.explain_count(subset, found)))
+        return differences
 
     def explain_count(self, subset: Subset, found: Counts) -> str:
         """What to do about a wrong count."""
