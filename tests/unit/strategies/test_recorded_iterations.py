@@ -1,0 +1,138 @@
+"""FBF and FB against two iterations recorded from the release, in float64."""
+
+import pytest
+import recording
+import torch
+
+from dgreid.nets.names import own_name
+from dgreid.nets.resnet import resnet50
+from dgreid.strategies.fb import FB
+from dgreid.strategies.fbf import FBF
+
+TOLERANCE = {0: 1e-9, 1: 1e-7}
+STEM_BIAS = "bn1.bias"  # its gradient is zero but for rounding
+
+
+def prepared(strategy):
+    net = resnet50(weights="random", stem_relu=False, neck_bias="frozen").double()
+    recording.set_recorded_weights(net)
+    strategy.setup(net, recording.DOMAINS)
+    strategy.fill(recording.recorded_centroids())
+    optimizer = torch.optim.Adam(list(strategy.parameter_groups(net)), lr=3.5e-4, weight_decay=5e-4)
+    return net.train(), optimizer
+
+
+def tensors_of(net, kind):
+    """Names in the release and our tensors, in the recording's order; `kind` is params or buffers."""
+    names = recording.recorded_names("resnet_1")[kind]
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+    return names, [tensors[own_name(name)] for name in names]
+
+
+def iterate(net, strategy, optimizer, iteration, probes):
+    """One training step as the Lightning module does it; returns the recorded quantities."""
+    batches, clock = recording.recorded_batches(iteration), recording.clock(iteration)
+    seen = iter([f"domain{d}" for d in range(3)] + ["mixed"])
+
+    def keep(module, inputs, features):
+        tag = next(seen)
+        for kind, value in (("layer1", layer1.pop()), ("feat", features.embedding)):
+            probes[f"it{iteration}.probe.{kind}.{tag}"] = recording.probe(f"probe.{kind}.{tag}", value.detach())
+
+    layer1 = []
+    hooks = [
+        net.backbone.layer1.register_forward_hook(lambda module, inputs, output: layer1.append(output)),
+        net.register_forward_hook(keep),
+    ]
+    result = strategy.loss(net, batches, clock)
+    optimizer.zero_grad()
+    result.loss.backward()
+    optimizer.step()
+    strategy.after_step(net, batches, result, clock)
+    found = {
+        "domain_losses": torch.stack([result.scalars[f"loss/{name}"] for name in batches]),
+        "total_loss": result.loss.detach(),
+    }
+    names, parameters = tensors_of(net, "params")
+    gradients, values = [p.grad for p in parameters], [p.detach() for p in parameters]
+    (found["grad_norm"], found["grad_proj"]), (found["param_norm"], found["param_proj"]) = (
+        recording.norms_and_projections(names, gradients, values)
+    )
+    names, buffers = tensors_of(net, "buffers")
+    ((found["buf_norm"], found["buf_proj"]),) = recording.norms_and_projections(names, buffers)
+    counts = {int(value) for name, value in net.named_buffers() if name.endswith("num_batches_tracked")}
+    found["num_batches_tracked"] = torch.tensor(sorted(counts))
+    for d, name in enumerate(batches):
+        found[f"memory{d}"] = strategy.bank(name).rows.clone()
+    for hook in hooks:
+        hook.remove()
+    return {f"it{iteration}.{name}": value for name, value in found.items()}
+
+
+def embeddings_in_evaluation(net):
+    net.eval()
+    with torch.no_grad():
+        embeddings = net(recording.recorded_batches(0)["domain0"].images).embedding
+    net.train()
+    return embeddings
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return recording.recorded_arrays("resnet_1", "FBF")
+
+
+@pytest.fixture(scope="module")
+def fbf():
+    strategy = FBF(draws=recording.RecordedDraws())
+    net, optimizer = prepared(strategy)
+    found = {"eval_features_init": embeddings_in_evaluation(net)}
+    for iteration in (0, 1):
+        found |= iterate(net, strategy, optimizer, iteration, found)
+    return found | {"eval_features": embeddings_in_evaluation(net)}
+
+
+def without_stem_bias(values):
+    row = recording.recorded_names("resnet_1")["params"].index(STEM_BIAS)
+    return torch.cat([values[:row], values[row + 1 :]]), values[row]
+
+
+def test_fbf_covers_every_recorded_quantity(fbf, recorded):
+    assert set(fbf) == set(recorded)
+
+
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_fbf_reproduces_the_recorded_iterations(fbf, recorded, iteration):
+    for name in (name for name in recorded if name.startswith(f"it{iteration}.")):
+        found, expected = fbf[name], recorded[name]
+        assert found.shape == expected.shape, name
+        if ".grad_" in name:
+            found, stem_bias = without_stem_bias(found)
+            expected, _ = without_stem_bias(expected)
+            assert stem_bias.abs().max() < 1e-9, name
+        error = float((found - expected).abs().max() / expected.abs().max())
+        assert error < TOLERANCE[iteration], f"{name}: {error:.1e}"
+
+
+@pytest.mark.parametrize("name", ["eval_features_init", "eval_features"])
+def test_fbf_reproduces_the_features_of_evaluation(fbf, recorded, name):
+    assert (fbf[name] - recorded[name]).abs().max() < 1e-9
+
+
+def test_fb_starts_as_the_recorded_fbf_and_forwards_no_mixed_batch(recorded):
+    """Losses, gradients and parameters of FB's first iteration are FBF's."""
+    strategy = FB()
+    net, optimizer = prepared(strategy)
+    batches, clock = recording.recorded_batches(0), recording.clock(0)
+    result = strategy.loss(net, batches, clock)
+    result.loss.backward()
+    optimizer.step()
+    strategy.after_step(net, batches, result, clock)
+    losses = torch.stack([result.scalars[f"loss/{name}"] for name in batches])
+    assert torch.allclose(losses, recorded["it0.domain_losses"], rtol=1e-9)
+    _, parameters = tensors_of(net, "params")
+    assert torch.allclose(torch.stack([p.norm() for p in parameters]), recorded["it0.param_norm"], rtol=1e-9)
+    found, stem_bias = without_stem_bias(torch.stack([p.grad.norm() for p in parameters]))
+    assert torch.allclose(found, without_stem_bias(recorded["it0.grad_norm"])[0], rtol=1e-9)
+    assert stem_bias < 1e-9
+    assert {int(b) for name, b in net.named_buffers() if name.endswith("num_batches_tracked")} == {3}
