@@ -1,0 +1,1 @@
+"""The layouts that the domains are written in: those of four real data sets, traps included."""
