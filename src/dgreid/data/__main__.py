@@ -83,9 +83,8 @@ def _check(config: DictConfig, names: list[str], given: argparse.Namespace) -> i
                 reports.append(DomainReport(name, "absent"))
                 continue
             task = progress.add_task(name, total=None)
-            reports.append(
-                examine(domain, read_images=not given.lists_only, advance=lambda t=task: progress.advance(t))
-            )
+            advance = partial(progress.advance, task)
+            reports.append(examine(domain, read_images=not given.lists_only, advance=advance))
             progress.remove_task(task)
     if given.json:
         print(json.dumps({"format": FORMAT, "data_root": config.data_root, "domains": [asdict(r) for r in reports]}))

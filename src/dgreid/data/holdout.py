@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from dgreid.data.draws import permutation, uniform
+from dgreid.data.row_draws import permutation, uniform
 from dgreid.data.sets import RetrievalSet
 from dgreid.errors import InputError
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord

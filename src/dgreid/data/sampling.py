@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dgreid.data.draws import permutation, uniform
+from dgreid.data.row_draws import permutation, uniform
 from dgreid.errors import InputError, nearest
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dgreid.data.domains.base import Domain
-from dgreid.data.draws import StepDraws
+from dgreid.data.row_draws import StepDraws
 from dgreid.data.images import CropReader
 from dgreid.data.resizing import Pixels
 from dgreid.data.sampling import BatchPlan

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgreid.data import colour, erasing
-from dgreid.data.draws import StepDraws
+from dgreid.data.row_draws import StepDraws
 from dgreid.data.resizing import Pixels
 from dgreid.errors import InputError
 
