@@ -1,0 +1,70 @@
+# `make` lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+DOMAINS ?=
+RUN := $(VENV)/bin/python
+# Newer than pyproject.toml and constraints.txt: what they ask for is installed.
+INSTALLED := $(VENV)/.dgreid-installed
+RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint format data-check bench-data golden clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=python3.12     interpreter that makes the virtual environment ($(PYTHON))"
+	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
+	@echo "  DOMAINS=\"name name\"   what data-check looks at (all)"
+	@echo "  DGREID_DATA=/data     environment variable: the folder that holds the data sets (data)"
+
+install: $(INSTALLED) ## make .venv if there is none and install into it (about 7 GB); again: nothing
+
+$(INSTALLED): pyproject.toml constraints.txt | $(RUN)
+	@$(RUN) $(RECENT) || { echo "make: $(VENV) holds $$($(RUN) --version 2>&1), needed is 3.11 or newer:" \
+	  "remove it, or choose another place with VENV=<folder>" >&2; exit 1; }
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip >/dev/null || { \
+	  echo "make: $(VENV) has no pip; remove it, then: apt install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
+	@echo "installing into $(VENV) (about 7 GB, a few minutes) ..."
+	@$(RUN) -m pip install -q --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+$(RUN):
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; name a Python of 3.11 or newer:" \
+	  "make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) $(RECENT) || { echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1), needed is 3.11 or newer:" \
+	  "make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) cannot make a virtual environment;" \
+	  "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+demo: $(INSTALLED) ## train on three synthetic domains, evaluate on a fourth (at most 4 minutes)
+	@$(RUN) train.py experiment=demo
+
+test: $(INSTALLED) ## unit, contract and integration tests (at most 15 minutes on 2 cores)
+	@$(RUN) -m pytest
+
+test-all: $(INSTALLED) ## all tests, the slow ones too
+	@$(RUN) -m pytest -m ""
+
+lint: $(INSTALLED) ## ruff (rules, format) and mypy
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+format: $(INSTALLED) ## format the code and mend what ruff can
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+data-check: $(INSTALLED) ## compare the data sets on disk with what was published
+	@$(RUN) -m dgreid.data check $(DOMAINS)
+
+bench-data: $(INSTALLED) ## images per second of the data path against PIL and transforms
+	@$(RUN) benchmarks/data.py
+
+golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
+	@$(RUN) tests/integration/golden.py
+
+clean: ## remove caches and build output; never data, runs or the virtual environment
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
