@@ -1,0 +1,161 @@
+"""What a run shows and counts while it trains."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+WAITING_HINT_SHARE = 0.2
+
+
+class StepTimes(Callback):
+    """Measures the seconds a step takes and the share of them spent waiting for data.
+
+    Logs ``seconds_per_step`` and ``data_wait`` (0..1) over the steps since the last log, and hints once, at the end
+    of an epoch, if the share is above 20 %.
+
+    Attributes:
+        seconds: training time so far, without evaluations.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._ready: float | None = None
+        self._start = 0.0
+        self._waiting = self._total = 0.0
+        self._steps = 0
+        self._epoch_waiting = self._epoch_total = 0.0
+        self._hinted = False
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock: what an evaluation took before this is not waiting."""
+        self._ready = time.perf_counter()
+        self._epoch_waiting = self._epoch_total = 0.0
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """The batch has arrived."""
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The step is over: adds it up and logs."""
+        now = time.perf_counter()
+        began = self._start if self._ready is None else self._ready
+        self._waiting += self._start - began
+        self._total += now - began
+        self._steps += 1
+        self.seconds += now - began
+        self._epoch_waiting += self._start - began
+        self._epoch_total += now - began
+        if trainer.global_step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined] # set by Lightning
+            values = {"seconds_per_step": self._total / self._steps, "data_wait": self._waiting / self._total}
+            pl_module.log_dict(values)
+            self._waiting = self._total = 0.0
+            self._steps = 0
+        self._ready = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Says once what to do about slow loading."""
+        if self._hinted or not self._epoch_total or self._epoch_waiting / self._epoch_total <= WAITING_HINT_SHARE:
+            return
+        self._hinted = True
+        if trainer.is_global_zero:
+            share = 100 * self._epoch_waiting / self._epoch_total
+            print(
+                f"hint: {share:.0f} % of the time went into waiting for data; try data.cache=disk or more data.workers",
+                file=sys.stderr,
+            )
+
+
+class TrainingProgress(Callback):
+    """One bar over the whole run on a terminal; a line per epoch in a log file."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._epoch_start = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Opens the bar at the step a resumed run starts from."""
+        if not (trainer.is_global_zero and self.console.is_terminal):
+            return
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[seconds]:.2f} s/step"),
+            TextColumn("data wait {task.fields[wait]:.0%}"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(
+            "train", total=total_steps(trainer), completed=trainer.global_step, epoch=0, loss=float("nan"), seconds=0.0, wait=0.0
+        )  # fmt: skip
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remembers when the epoch began."""
+        self._epoch_start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        if self._progress is None or self._task is None:
+            return
+        numbers = trainer.callback_metrics
+        self._progress.update(
+            self._task, completed=trainer.global_step, epoch=trainer.current_epoch, loss=float(numbers["loss"]),
+            seconds=float(numbers.get("seconds_per_step", torch.tensor(0.0))),
+            wait=float(numbers.get("data_wait", torch.tensor(0.0))),
+        )  # fmt: skip
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Without a terminal: one line."""
+        if not trainer.is_global_zero or self._progress is not None:
+            return
+        loss = float(trainer.callback_metrics.get("loss", torch.tensor(float("nan"))))
+        seconds = time.perf_counter() - self._epoch_start
+        self.console.print(
+            f"epoch {trainer.current_epoch}: step {trainer.global_step}/{total_steps(trainer)}, "
+            f"loss {loss:.3f}, {seconds:.0f} s"
+        )
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Closes the bar."""
+        self._close()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Closes the bar, so that the message that follows is readable."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def total_steps(trainer: lightning.Trainer) -> int:
+    """Steps of the whole run: epochs of equal length, cut by ``max_steps``."""
+    steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+    return min(steps, trainer.max_steps) if trainer.max_steps >= 0 else steps
+
+
+def peak_memory_bytes() -> dict[str, int]:
+    """Highest resident memory of this process, and the highest allocated on the GPU if there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        peaks["gpu"] = torch.cuda.max_memory_allocated()
+    return peaks

@@ -1,0 +1,45 @@
+"""Writing files so that a kill or a full disk never leaves half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dgreid.errors import InputError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
+    """Lets ``write`` fill a temporary file beside ``path``, then moves it into place.
+
+    Raises:
+        InputError: the file cannot be written (no space, no permission).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes UTF-8 text atomically."""
+    return write_atomically(path, lambda temporary: _write(temporary, text))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Writes JSON atomically, indented, keys in the order given."""
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

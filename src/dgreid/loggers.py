@@ -1,0 +1,154 @@
+"""Where the curves of a run go: always ``metrics.csv``, and wandb or TensorBoard beside it if chosen.
+
+Each function returns the loggers of one option of the config group ``logger``.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+
+from dgreid.errors import InputError
+from dgreid.files import write_atomically
+
+
+class MetricsTable(Logger):
+    """``metrics.csv``: a row per logged step, a column per metric, empty where nothing was logged.
+
+    Args:
+        folder: the run's folder. A table that is already there is continued.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self.rows: dict[int, dict[str, str]] = {}
+        if self.path.is_file():
+            self.rows = {int(row["step"]): row for row in read_metrics(self.path)}
+        self._continued = bool(self.rows)
+
+    @property
+    def name(self) -> str:
+        """Lightning's name for this logger."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning's version string; a run folder holds one table."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the configuration is stored in ``config.yaml``."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Adds numbers to the row of a step; a resumed run takes the place of rows that the interrupted one wrote."""
+        if self._continued:
+            self._continued = False
+            self.rows = {done: row for done, row in self.rows.items() if done < (step or 0)}
+        row = self.rows.setdefault(step or 0, {"step": str(step or 0)})
+        row.update({name: f"{value:.10g}" for name, value in metrics.items()})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Writes the table; Lightning calls this when training pauses or ends."""
+        if self.rows:
+            write_atomically(self.path, self._write)
+
+    def finalize(self, status: str) -> None:
+        """Writes the table for the last time."""
+        self.save()
+
+    def _write(self, path: Path) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=columns)
+            writer.writeheader()
+            writer.writerows(self.rows[step] for step in sorted(self.rows))
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a ``metrics.csv``, by column."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def csv_only(folder: Path) -> list[Logger]:
+    """``logger=csv``: the table alone."""
+    return [MetricsTable(folder)]
+
+
+def nothing(folder: Path) -> list[Logger]:
+    """``logger=none``: no curves at all."""
+    return []
+
+
+def with_tensorboard(folder: Path) -> list[Logger]:
+    """``logger=tensorboard``: event files in ``<run>/tensorboard``.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    try:
+        board = TensorBoardLogger(save_dir=str(folder), name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise InputError("logger=tensorboard needs a package that is missing: pip install tensorboard") from error
+    return [MetricsTable(folder), board]
+
+
+def with_wandb(
+    folder: Path, project: str = "dgreid", entity: str | None = None, mode: str | None = None
+) -> list[Logger]:
+    """``logger=wandb``: online if there is a key, else offline with one line saying so.
+
+    Args:
+        folder: the run's folder; wandb keeps its files in ``<run>/wandb``.
+        project: wandb project.
+        entity: wandb user or team; None: the key's own.
+        mode: ``online``, ``offline`` or ``disabled``; None: chosen by whether there is a key.
+    """
+    mode = mode or os.environ.get("WANDB_MODE") or ("online" if _has_wandb_key() else "offline")
+    if mode == "offline":
+        rank_zero_info(
+            f"wandb: no key or offline mode; this run is kept in {folder}/wandb, `wandb sync` uploads it later"
+        )
+    # wandb would stage copies of tables and pictures in the home folder otherwise.
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder))
+    os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
+    name = "/".join(Path(folder).parts[-4:])
+    identifier = name.replace("/", "-")[-120:]
+    logger = WandbLogger(
+        name=name, save_dir=str(folder), project=project, entity=entity, id=identifier, resume="allow",
+        log_model=False, mode=mode, group=str(Path(folder).parent.parent.name), tags=[Path(folder).parent.name],
+    )  # fmt: skip
+    return [MetricsTable(folder), logger]
+
+
+def publish(loggers: Sequence[Logger], summary: Mapping[str, float], pictures: Sequence[Path]) -> None:
+    """Hands results and pictures to wandb, if it is among the loggers; curves are there already.
+
+    Args:
+        loggers: the trainer's.
+        summary: plain numbers by name; wandb's own summary keys are nested and would not sort.
+        pictures: PNG files.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(dict(summary))
+            logger.log_image("pictures", [str(path) for path in pictures], caption=[path.stem for path in pictures])
+            logger.experiment.finish()
+
+
+def _has_wandb_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    return netrc.is_file() and "api.wandb.ai" in netrc.read_text(encoding="utf-8", errors="ignore")

@@ -1,0 +1,168 @@
+"""The Lightning module: connects a net, a strategy and metrics, and adds nothing to the method."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from dgreid.centroids import class_centroids
+from dgreid.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
+from dgreid.errors import InputError
+from dgreid.evaluation.metric import RetrievalMetric
+from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.strategies.base import TrainingStrategy
+from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
+
+Triple = tuple[float, float, float]
+
+
+class ReIDModule(lightning.LightningModule):
+    """Trains one net by one strategy with one optimizer, by Lightning's automatic optimization.
+
+    Args:
+        net: module from normalised images to :class:`~dgreid.types.Features`, with its initial weights.
+        strategy: the method; its ``setup`` is called here.
+        domains: the source domains, in the order of the batches.
+        optimizer: parameters to optimizer.
+        schedule: optimizer to a scheduler over epochs.
+        seed: the run's seed.
+        mean: RGB mean that images are normalised with, in 0..1.
+        std: RGB standard deviation, likewise.
+
+    Attributes:
+        retrieval_metrics: the sets that a validation loop scores, by name, in the order of its dataloaders.
+        retrieval_results: what the last validation loop found, by name.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        strategy: TrainingStrategy,
+        domains: Sequence[DomainInfo],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+        schedule: Callable[[Optimizer], LRScheduler] | None = None,
+        seed: int = 0,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.strategy = strategy
+        self.domains = tuple(domains)
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.seed = seed
+        self.mean, self.std = cast(Triple, tuple(mean)), cast(Triple, tuple(std))
+        strategy.setup(net, self.domains)
+        self.retrieval_metrics: dict[str, RetrievalMetric] = {}
+        self.retrieval_results: dict[str, RetrievalResult] = {}
+        self._inference_net: nn.Module | None = None
+        self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer over what the strategy lets move; the schedule is stepped once per epoch."""
+        if self.optimizer is None or self.schedule is None:
+            raise InputError("this module was loaded for evaluation; give it an optimizer and a schedule to train it")
+        optimizer = self.optimizer(list(self.strategy.parameter_groups(self.net)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "epoch"}}
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Normalises uint8 images on the device they were sent to."""
+        if isinstance(batch, ReIDBatch):
+            return self._normalised(batch)
+        return {name: self._normalised(one) for name, one in batch.items()}
+
+    def _normalised(self, batch: ReIDBatch) -> ReIDBatch:
+        return batch._replace(images=normalise(batch.images, self.mean, self.std).to(self.dtype))
+
+    def on_train_start(self) -> None:
+        """Fills what the strategy starts from class centroids; a resumed run has it in its checkpoint."""
+        overrides_fill = type(self.strategy).fill is not TrainingStrategy.fill
+        if not overrides_fill or self.trainer.global_step > 0:
+            return
+        sources = cast(Any, self.trainer).datamodule.sources
+        to_device = self.trainer.strategy.batch_to_device
+        with self.trainer.precision_plugin.forward_context():
+            centroids = {
+                info.name: class_centroids(
+                    self.net,
+                    sources[info.name].centroid_dataloader(),
+                    info.identities,
+                    lambda batch: self._normalised(cast(ReIDBatch, to_device(batch))),
+                )
+                for info in self.domains
+            }
+        self.strategy.fill(centroids)
+
+    def training_step(self, batches: Mapping[str, ReIDBatch], batch_idx: int) -> Tensor:
+        """The strategy's loss; see :meth:`TrainingStrategy.loss`."""
+        clock = self._clock()
+        self._seed("loss", clock)
+        result = self.strategy.loss(self.net, batches, clock)
+        self._refuse_non_finite(result, clock)
+        self._step = (batches, result, clock)
+        self.log("loss", result.loss.detach(), prog_bar=True)
+        self.log("learning_rate", clock.learning_rate)
+        self.log_dict(dict(result.scalars))
+        return result.loss
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The strategy's part after the update; see :meth:`TrainingStrategy.after_step`."""
+        if self._step is None:
+            return
+        batches, result, clock = self._step
+        self._step = None
+        self._seed("after_step", clock)
+        with self.trainer.precision_plugin.forward_context():
+            self.strategy.after_step(self.net, batches, result, clock)
+
+    def _clock(self) -> Clock:
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return Clock(self.trainer.global_step, self.trainer.current_epoch, rate, self.seed)
+
+    def _seed(self, phase: str, clock: Clock) -> None:
+        """Ambient random numbers become a function of (seed, step, rank), so that a resumed run draws the same."""
+        torch.manual_seed(zlib.crc32(f"{phase} {clock.seed} {clock.step} {self.global_rank}".encode()))
+
+    def _refuse_non_finite(self, result: StepResult, clock: Clock) -> None:
+        if bool(torch.isfinite(result.loss)):
+            return
+        bad = {name: float(value) for name, value in result.scalars.items() if not bool(torch.isfinite(value))}
+        parts = ", ".join(f"{name} = {value}" for name, value in bad.items()) or f"loss = {float(result.loss)}"
+        raise InputError(
+            f"the loss is not finite at step {clock.step} (epoch {clock.epoch}, learning rate {clock.learning_rate:g}): "
+            f"{parts}. Lower the learning rate, clip gradients (trainer.gradient_clip_val=5), or use float32"
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        """Asks the strategy for the net to evaluate, and empties the metrics."""
+        self._inference_net = self.strategy.inference_net(self.net).eval()
+        for metric in self.retrieval_metrics.values():
+            metric.reset()
+
+    def validation_step(self, batch: ReIDBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Embeds a batch of the query and gallery images of one set."""
+        assert self._inference_net is not None
+        metric = list(self.retrieval_metrics.values())[dataloader_idx]
+        metric.update(self._inference_net(batch.images), batch.indices)
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores every set; logs ``<kind>/<domain>/mAP`` and ``rank1``, and the mean over the source sets."""
+        self._inference_net = None
+        self.retrieval_results = {name: metric.compute() for name, metric in self.retrieval_metrics.items()}
+        if self.trainer.state.fn != "fit":
+            return
+        for name, result in self.retrieval_results.items():
+            summary = result.summary()
+            self.log_dict({f"{name}/mAP": float(summary["mAP"]), f"{name}/rank1": float(summary["rank1"])})
+        source = [r.mean_average_precision for name, r in self.retrieval_results.items() if name.startswith("source/")]
+        if source:
+            self.log("source/mAP", float(torch.tensor(source).mean()))

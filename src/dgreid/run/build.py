@@ -1,0 +1,128 @@
+"""From configuration to objects: domains, data, net, strategy, module, trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
+
+from dgreid.callbacks import StepTimes, TrainingProgress
+from dgreid.data.domains.base import Domain
+from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
+from dgreid.data.transforms import TrainTransform
+from dgreid.module import ReIDModule
+from dgreid.run.folder import CHECKPOINTS
+from dgreid.run.guards import known_domains, names
+from dgreid.run.warm_start import start_from
+from dgreid.strategies.base import TrainingStrategy
+from dgreid.types import DomainInfo
+
+
+def build_domains(config: DictConfig, key: str) -> dict[str, Domain]:
+    """The domains that ``sources`` or ``target`` name, without I/O.
+
+    Raises:
+        InputError: a name that is not in the catalogue.
+    """
+    wanted = names(config[key], key)
+    known_domains(wanted, config.domain, key)
+    return {name: cast(Domain, instantiate(config.domain[name], _convert_="all")) for name in wanted}
+
+
+def build_data(
+    config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]
+) -> MultiDomainDataModule:
+    """A data module per source and target, joined."""
+    options = cast(dict[str, Any], OmegaConf.to_container(config.data, resolve=True))
+    transform = TrainTransform(**options.pop("transform"))
+
+    def module(domain: Domain) -> DomainDataModule:
+        return DomainDataModule(
+            domain=domain,
+            use=config.use,
+            transform=transform,
+            seed=config.seed,
+            holdout=float(config.holdout),
+            **options,
+        )
+
+    return MultiDomainDataModule(
+        sources={name: module(domain) for name, domain in sources.items()},
+        targets={name: module(domain) for name, domain in targets.items()},
+        workers=config.data.workers,
+    )
+
+
+def build_net(config: DictConfig) -> nn.Module:
+    """The net with its first weights, random ones drawn from the seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        net = cast(nn.Module, instantiate(config.net, _convert_="all"))
+    if config.init is not None:
+        start_from(net, Path(config.init))
+    return net
+
+
+def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInfo]) -> ReIDModule:
+    """The Lightning module; the strategy's own parameters are drawn from the seed too."""
+    strategy = cast(TrainingStrategy, instantiate(config.strategy, _convert_="all"))
+    optimizer = instantiate(config.optim, _convert_="all")
+    schedule = instantiate(config.schedule, _convert_="all")
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed + 1)
+        return ReIDModule(net, strategy, domains, optimizer, schedule, seed=config.seed)
+
+
+def set_precision(config: DictConfig) -> None:
+    """Process-wide precision switches; both are recorded in the result."""
+    torch.set_float32_matmul_precision(config.matmul_precision)
+    torch.backends.cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"  # type: ignore[attr-defined] # untyped
+
+
+def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> lightning.Trainer:
+    """The trainer of one run."""
+    options: dict[str, Any] = dict(config.trainer)
+    if options.get("devices", 1) not in (1, "1") and "strategy" not in options:
+        # A parameter may have no gradient in a step; buffers are the strategies' own business.
+        options["strategy"] = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+    trainer = instantiate(
+        options,
+        max_epochs=config.epochs,
+        limit_train_batches=config.steps_per_epoch,
+        check_val_every_n_epoch=config.evaluate_every or config.epochs + 1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=instantiate(config.logger, folder=folder),
+        callbacks=callbacks(config, folder, targets),
+        default_root_dir=str(folder),
+    )
+    return cast(lightning.Trainer, trainer)
+
+
+def callbacks(config: DictConfig, folder: Path, targets: Sequence[str]) -> list[Callback]:
+    """Progress, step times, and a checkpoint per selection rule that has data."""
+    common: dict[str, Any] = {
+        "dirpath": str(folder / CHECKPOINTS), "enable_version_counter": False, "auto_insert_metric_name": False,
+    }  # fmt: skip
+    monitored = {"source": "source/mAP"} if config.holdout > 0 and config.evaluate_every else {}
+    if config.evaluate_every:
+        monitored.update({f"oracle_{target}": f"target/{target}/mAP" for target in targets})
+    best = [
+        ModelCheckpoint(filename=rule, monitor=metric, mode="max", save_top_k=1, **common)
+        for rule, metric in monitored.items()
+    ]
+    # Also when training breaks off: what was computed is never lost.
+    last = ModelCheckpoint(
+        filename="last", save_top_k=1, save_on_exception=True, save_on_train_epoch_end=True, **common
+    )
+    return [StepTimes(), TrainingProgress(), *best, last]

@@ -1,0 +1,138 @@
+"""From the command line to a resolved configuration, and from an error to one readable message."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from dgreid.errors import InputError, nearest
+from dgreid.run.quiet import keep_terminal_readable
+
+CATALOGUE = "catalogue"
+
+
+def conf_folder() -> Path:
+    """The Hydra tree: beside ``src`` in a checkout, inside the package in an installed copy."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1] / "conf"
+    return checkout if (checkout / "train.yaml").is_file() else package / "conf"
+
+
+def catalogue_names() -> list[str]:
+    """The domains that exist: one file each in ``conf/domain``."""
+    return sorted(path.stem for path in (conf_folder() / "domain").glob("*.yaml"))
+
+
+def register_catalogue() -> None:
+    """Makes the option ``domain=catalogue``, which composes every file of ``conf/domain``; adding a file adds a domain."""
+    ConfigStore.instance().store(group="domain", name=CATALOGUE, node={"defaults": [*catalogue_names(), "_self_"]})
+
+
+def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[], None]:
+    """A console command: Hydra around ``task``, errors of the user as one message and exit code 1.
+
+    Args:
+        task: gets the composed configuration.
+        config_name: file in the Hydra tree, without suffix.
+    """
+
+    def main() -> None:
+        wants_stack = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        # Otherwise Hydra prints a stack of its own and exits before a message can be written.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        register_catalogue()
+        keep_terminal_readable()
+        job = task if wants_stack else _job(task)
+        wrapped = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(job)
+        try:
+            wrapped()
+        except KeyboardInterrupt:
+            print("stopped by the keyboard", file=sys.stderr)
+            sys.exit(130)
+        except Exception as error:
+            message = readable(error)
+            if wants_stack or message is None:
+                raise
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(1)
+
+    return main
+
+
+def _job(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """Ends a single run at an error of the user; a job of a sweep fails, and the sweep goes on."""
+
+    @functools.wraps(task)
+    def job(config: DictConfig) -> None:
+        try:
+            task(config)
+        except Exception as error:
+            message = readable(error)
+            if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(1)
+
+    return job
+
+
+def readable(error: BaseException) -> str | None:
+    """The message for an error that the user can mend, None for any other error.
+
+    Args:
+        error: what was raised; its causes are searched too, since Hydra wraps what a constructor raises.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return str(cause)
+        cause = cause.__cause__
+    if isinstance(error, MissingConfigException):
+        return _missing_config(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _configuration_error(error)
+    return None
+
+
+def _missing_config(error: MissingConfigException) -> str:
+    wanted = str(error.missing_cfg_file or "")
+    group, _, option = wanted.rpartition("/")
+    folder = conf_folder() / group
+    options = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")}
+    if not group or not options:
+        return str(error).splitlines()[0]
+    return f"{group}={option}: there is no such {group}; {nearest(option, options)}"
+
+
+def _configuration_error(error: Exception) -> str:
+    # Both libraries end their messages with internal type names, which help nobody who typed a key wrongly.
+    internal = ("full_key", "object_type", "reference_type", "To append", "Key '", "HYDRA_FULL_ERROR")
+    parts = [str(error), str(error.__cause__ or "")]
+    lines = [line.strip() for part in parts for line in part.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(internal)]
+    return "; ".join(dict.fromkeys(kept)) + _key_hint(error)
+
+
+def _key_hint(error: Exception) -> str:
+    cause = error.__cause__
+    key = getattr(cause, "full_key", None) or getattr(error, "full_key", None)
+    parent = getattr(cause, "parent_node", None) or getattr(error, "parent_node", None)
+    if not key or not isinstance(parent, DictConfig):
+        return ""
+    return f"; {nearest(str(key).rpartition('.')[2], [str(name) for name in parent])}"
+
+
+def task_overrides() -> list[str]:
+    """What was typed on the command line for this job, ``key=value`` each; empty outside a Hydra command."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []

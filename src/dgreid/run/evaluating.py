@@ -1,0 +1,108 @@
+"""``evaluate.py``: checkpoints of a run on its own or on other targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as lightning
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_info
+
+from dgreid.data.modules import MultiDomainDataModule
+from dgreid.run.build import build_data, build_domains, set_precision
+from dgreid.run.compose import task_overrides
+from dgreid.run.environment import environment
+from dgreid.run.folder import folder_suffix
+from dgreid.run.guards import check_leaks, names
+from dgreid.run.load import LoadedRun, load_run
+from dgreid.run.results import Row, print_table, target_record, write_result
+from dgreid.run.scoring import score_targets, write_lists_and_pictures
+
+NOT_OF_THE_RUN = ("data_root", "folder")
+
+
+def evaluate(config: DictConfig) -> None:
+    """Scores the chosen checkpoints on each target, prints a table and writes ``<run>/evaluations/...``.
+
+    Raises:
+        InputError: no such run, checkpoint or domain, or a target whose people were trained on.
+    """
+    folder = Path(config.run)
+    checkpoints = names(config.checkpoint, "checkpoint")
+    run = load_run(folder, checkpoints[0])
+    config = as_in_the_run(config, run)
+    targets, sources = build_domains(config, "target"), build_domains(run.config, "sources")
+    seen = check_leaks(sources, targets, run.config.use, config.allow_seen_target or run.config.allow_seen_target)
+    set_precision(run.config)
+    data = build_data(config, {}, targets)
+    data.setup("validate")
+    trainer = lightning.Trainer(
+        accelerator=config.accelerator, devices=1, precision=config.precision, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=str(folder),
+    )  # fmt: skip
+    rows = [row for name in checkpoints for row in _score(trainer, run, name, data, seen)]
+    output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(Path(name).stem for name in checkpoints)}"
+    output = output.with_name(output.name + folder_suffix(_own_overrides()))
+    facts = {
+        "run": str(folder), "fingerprint": run.record["fingerprint"], "sources": run.record["sources"],
+        "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": run.record["seed"],
+        "strategy": run.record["strategy"], "protocol": run.record["protocol"], "use": run.record["use"],
+        "weights": run.record["weights"], "preprocessing": run.record["preprocessing"], "environment": environment(),
+    }  # fmt: skip
+    result = write_result(output, rows, rows[-1].rule, facts)
+    write_lists_and_pictures(output, rows, rows[-1].rule)
+    print_table(rows, f"run {folder}")
+    rank_zero_info(f"results:  {result}\npictures: {output / 'pictures'}")
+
+
+def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
+    """The evaluation's configuration with all that it leaves open taken from the run.
+
+    Places on this machine, and what was typed for this evaluation, stay as they are.
+    """
+    typed = {override.partition("=")[0].lstrip("+") for override in task_overrides()}
+    config = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    OmegaConf.set_struct(config, False)
+    for node in ("synthetic", "domain"):
+        for key, value in _leaves(run.config.get(node, {}), node):
+            if key not in typed and key.rpartition(".")[2] not in NOT_OF_THE_RUN:
+                OmegaConf.update(config, key, value)
+    config.target = config.target if config.target is not None else run.config.target
+    config.data = run.config.data
+    config.data.workers = config.workers
+    config.data.cache = "none"
+    if config.batch_size is not None:
+        config.data.test_batch_size = config.batch_size
+    config.use, config.seed, config.holdout = run.config.use, run.config.seed, 0.0
+    return config
+
+
+def _leaves(node: DictConfig, prefix: str) -> list[tuple[str, object]]:
+    leaves: list[tuple[str, object]] = []
+    for key, value in node.items():
+        path = f"{prefix}.{key}"
+        leaves += _leaves(value, path) if isinstance(value, DictConfig) else [(path, value)]
+    return leaves
+
+
+def _own_overrides() -> Sequence[str]:
+    return [
+        o
+        for o in task_overrides()
+        if o.partition("=")[0] not in ("run", "checkpoint", "target", "batch_size", "workers")
+    ]
+
+
+def _score(
+    trainer: lightning.Trainer, first: LoadedRun, checkpoint: str, data: MultiDomainDataModule, seen: set[str]
+) -> list[Row]:
+    """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
+    if checkpoint != "oracle":
+        run = load_run(first.folder, checkpoint)
+        return score_targets(trainer, run.module, data, list(data.targets), Path(checkpoint).stem, run.step, seen)
+    rows = []
+    for target in data.targets:
+        run = load_run(first.folder, checkpoint, target)
+        rows += score_targets(trainer, run.module, data, [target], checkpoint, run.step, seen)
+    return rows

@@ -1,0 +1,133 @@
+"""What is refused before anything is read or trained, each with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig
+
+from dgreid.data.domains.base import Domain
+from dgreid.errors import InputError, nearest
+
+RULES = ("last", "source", "oracle")
+USES = ("train", "train+test")
+
+
+def names(value: object, key: str) -> list[str]:
+    """One name or a list of names as a list without repetitions.
+
+    Raises:
+        InputError: nothing is named, or a name twice.
+    """
+    listed = [str(name) for name in value] if isinstance(value, list | tuple | ListConfig) else [str(value)]
+    if value is None or not listed:
+        raise InputError(f"{key} is empty: name at least one domain, e.g. {key}=market1501")
+    twice = sorted({name for name in listed if listed.count(name) > 1})
+    if twice:
+        raise InputError(f"{key} names {', '.join(twice)} twice: each domain may be there once")
+    return listed
+
+
+def check_training(config: DictConfig) -> None:
+    """Values that need no data to be judged.
+
+    Raises:
+        InputError: the first value that breaks its rule.
+    """
+    names(config.sources, "sources")
+    names(config.target, "target")
+    _one_of(config.use, USES, "use")
+    _one_of(config.selection, RULES, "selection")
+    _positive_integer(config.epochs, "epochs")
+    _positive_integer(config.steps_per_epoch, "steps_per_epoch")
+    if config.evaluate_every is not None:
+        _positive_integer(config.evaluate_every, "evaluate_every")
+    if not isinstance(config.holdout, float | int) or not 0 <= config.holdout < 1:
+        raise InputError(f"holdout={config.holdout}: a share of each source's identities, at least 0 and below 1")
+    if config.selection == "source" and config.holdout == 0:
+        raise InputError(
+            "selection=source needs held-out source identities: holdout=0.1 keeps a tenth of each source's for it"
+        )
+    if config.selection == "oracle" and config.evaluate_every is None:
+        raise InputError("selection=oracle needs evaluations on the target during training: evaluate_every=1 (epochs)")
+    if config.trainer.get("accumulate_grad_batches", 1) != 1:
+        raise InputError(
+            f"trainer.accumulate_grad_batches={config.trainer.accumulate_grad_batches}: only 1 is possible, because a "
+            "strategy's part after the step (memory updates) would meet weights that have not moved. "
+            "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
+        )
+    if config.seed is None or not isinstance(config.seed, int):
+        raise InputError(f"seed={config.seed}: a whole number")
+
+
+def check_leaks(
+    sources: Mapping[str, Domain], targets: Mapping[str, Domain], use: str, allow_seen_target: bool
+) -> set[str]:
+    """The guard against testing on people that were trained on.
+
+    Args:
+        sources: the domains trained on, by name.
+        targets: the domains tested on, by name.
+        use: which subsets of the sources are trained on.
+        allow_seen_target: lets a target be the test set of a source of the same name.
+
+    Returns:
+        The names of targets whose domain was seen in training.
+
+    Raises:
+        InputError: a target shows people, or a domain, that training sees.
+    """
+    seen = {name for name in targets if name in sources}
+    for name, domain in targets.items():
+        relatives = [other for other, source in sources.items() if source.family == domain.family and other != name]
+        if relatives:
+            raise InputError(
+                f"target={name} shows the same people as source {relatives[0]} (both are {domain.family}): "
+                f"results on it would be leaked. Take {relatives[0]} out of sources, or choose another target"
+            )
+    if seen and not allow_seen_target:
+        name = sorted(seen)[0]
+        raise InputError(
+            f"target={name} is among the sources: it would not be an unseen domain. Take it out of sources, or, to test "
+            "on other people of the same domain, add allow_seen_target=true (with use=train); every result then says so"
+        )
+    if seen and use != "train":
+        raise InputError(
+            f"allow_seen_target=true with use={use}: the test images of {sorted(seen)[0]} would be trained on; set use=train"
+        )
+    return seen
+
+
+def check_start(init: str | None) -> None:
+    """The run or checkpoint to start from must be there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if init is not None and not Path(init).exists():
+        raise InputError(f"init={init}: no such run folder or checkpoint; give the folder of a run, or a .ckpt file")
+
+
+def _one_of(value: object, options: Sequence[str], key: str) -> None:
+    if value not in options:
+        raise InputError(f"{key}={value}: {nearest(str(value), options)}")
+
+
+def _positive_integer(value: object, key: str) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise InputError(f"{key}={value}: a whole number of at least 1")
+
+
+def known_domains(wanted: Sequence[str], catalogue: Mapping[str, object], key: str) -> None:
+    """Every name must be in the catalogue.
+
+    Raises:
+        InputError: a name that is not, with the nearest one that is.
+    """
+    for name in wanted:
+        if name not in catalogue:
+            raise InputError(
+                f"{key}={name}: no such domain; {nearest(name, map(str, catalogue))}. "
+                "One's own data: a file in conf/domain, see docs/datasets.md"
+            )

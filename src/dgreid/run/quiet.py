@@ -1,0 +1,38 @@
+"""Keeps a run's terminal to what its user can act on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+# Each is true of every run and asks for nothing: data modules leave normalisation to the module on purpose, loaders
+# with 0 workers are as fast for small images, and the trainer's own bar and sampler are replaced.
+HARMLESS = (
+    ".*overridden `on_after_batch_transfer`.*",
+    ".*does not have many workers.*",
+    ".*smaller than the logging interval.*",
+    ".*`isinstance.treespec, LeafSpec.`.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*`training_step` returned `None`.*",
+    ".*Trying to infer the `batch_size`.*",
+)
+CHATTER = ("GPU available", "TPU available", "HPU available", "\N{ELECTRIC LIGHT BULB}", "`Trainer.fit` stopped")
+
+
+class _WithoutChatter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(CHATTER)
+
+
+def keep_terminal_readable() -> None:
+    """Drops messages that hold for every run, and prints warnings as one line without a place in the code."""
+    for pattern in HARMLESS:
+        warnings.filterwarnings("ignore", message=pattern)
+    warnings.formatwarning = _one_line
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    if not any(isinstance(existing, _WithoutChatter) for existing in logger.filters):
+        logger.addFilter(_WithoutChatter())
+
+
+def _one_line(message: Warning | str, *_: object) -> str:
+    return f"warning: {message}\n"

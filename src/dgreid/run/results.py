@@ -1,0 +1,101 @@
+"""``result.json``: a row per target and selection rule, with all that makes the numbers a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from dgreid.data.domains.base import Domain, list_hash
+from dgreid.evaluation.ranked_lists import RankedQuery
+from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.files import write_json
+from dgreid.run.folder import RESULT
+from dgreid.types import ReIDRecord
+
+FORMAT = 1
+SHOWN = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+
+
+class Row(NamedTuple):
+    """One evaluation.
+
+    Attributes:
+        target: name of the domain tested on.
+        rule: how the checkpoint was chosen: last, source, oracle, or initial before training.
+        step: optimizer steps its weights took.
+        result: the metrics.
+        seen: whether other people of the target's domain were trained on.
+        queries: the query images, in the order of the result.
+        ranked: ranked lists of a few telling queries, for the picture.
+    """
+
+    target: str
+    rule: str
+    step: int
+    result: RetrievalResult
+    seen: bool
+    queries: Sequence[ReIDRecord]
+    ranked: Sequence[RankedQuery]
+
+    def record(self) -> dict[str, Any]:
+        """The row as plain values; metrics in 0..1."""
+        domain = "seen domain" if self.seen else "unseen domain"
+        return {
+            "target": self.target, "selection": self.rule, "step": self.step, "domain": domain, **self.result.summary(),
+        }  # fmt: skip
+
+
+def target_record(name: str, domain: Domain) -> dict[str, Any]:
+    """What was tested on: sizes and a hash of both lists."""
+    record: dict[str, Any] = {"name": name}
+    for subset in ("query", "gallery"):
+        records = domain.records(subset)
+        record[subset] = {
+            "images": len(records),
+            "identities": len({r.identity for r in records}),
+            "list_hash": list_hash(records, domain.root),
+        }
+    return record
+
+
+def write_result(folder: Path, rows: Sequence[Row], selection: str, facts: Mapping[str, Any]) -> Path:
+    """Writes ``result.json``.
+
+    Args:
+        folder: where it goes.
+        rows: every evaluation.
+        selection: the rule that ``summary`` means.
+        facts: protocol, domains, seed, steps, weights, preprocessing, times, memory, environment.
+    """
+    summary = {row.target: row.record() for row in rows if row.rule == selection}
+    content = {
+        "format": FORMAT,
+        "selection": selection,
+        "summary": summary,
+        "rows": [r.record() for r in rows],
+        **facts,
+    }
+    return write_json(folder / RESULT, content)
+
+
+def print_table(rows: Sequence[Row], title: str) -> None:
+    """The rows as a table on the terminal, in percent."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("target")
+    table.add_column("net")
+    for name in SHOWN.values():
+        table.add_column(name, justify="right")
+    for row in rows:
+        target = f"{row.target} (seen domain)" if row.seen else row.target
+        summary = row.result.summary()
+        label = "untrained" if row.rule == "initial" else f"{row.rule} (step {row.step})"
+        table.add_row(target, label, *(f"{100 * summary[key]:.1f}" for key in SHOWN))
+    console = Console()
+    console.print(table)
+    for row in {row.target: row for row in rows if row.result.summary()["invalid_queries"]}.values():
+        invalid = row.result.summary()["invalid_queries"]
+        console.print(f"{row.target}: {invalid} queries have no valid match in the gallery and are not counted")

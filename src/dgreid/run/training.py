@@ -1,0 +1,170 @@
+"""``train.py``: one run from a configuration to a folder of results."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_info
+from torch import nn
+
+from dgreid.callbacks import StepTimes, peak_memory_bytes
+from dgreid.data.domains.base import Domain
+from dgreid.data.modules import MultiDomainDataModule
+from dgreid.evaluation.figures import training_curves
+from dgreid.files import write_json
+from dgreid.loggers import publish, read_metrics
+from dgreid.module import ReIDModule
+from dgreid.run.build import (
+    build_data,
+    build_domains,
+    build_module,
+    build_net,
+    build_trainer,
+    set_precision,
+)
+from dgreid.run.compose import task_overrides
+from dgreid.run.environment import environment
+from dgreid.run.folder import RECORD, check_free, claim, fingerprint, run_folder
+from dgreid.run.guards import check_leaks, check_start, check_training
+from dgreid.run.results import Row, print_table, target_record, write_result
+from dgreid.run.scoring import (
+    PICTURES,
+    mark_selected,
+    retrieval_metric,
+    rule_checkpoints,
+    score_rules,
+    write_lists_and_pictures,
+)
+
+
+def train(config: DictConfig) -> None:
+    """Checks, trains, evaluates, and writes the run's folder.
+
+    Raises:
+        InputError: a value, a data set or the folder is refused; nothing has been trained or overwritten then.
+    """
+    check_training(config)
+    check_start(config.init)
+    sources, targets = build_domains(config, "sources"), build_domains(config, "target")
+    seen = check_leaks(sources, targets, config.use, config.allow_seen_target)
+    chosen = _choices()
+    folder = run_folder(config, task_overrides(), chosen.get("strategy", "strategy"))
+    resolved = resolve(config)
+    resume_from = check_free(folder, resolved, config.resume)
+    set_precision(config)
+    data = build_data(config, sources, targets)
+    data.setup("fit")
+    module = build_module(config, build_net(config), data.infos())
+    trainer = build_trainer(config, folder, list(targets))
+    if resume_from is None:
+        claim(folder, resolved)
+    facts = {**_facts(config, resolved, chosen, data, module), "targets": _target_records(targets)}
+    rank_zero_info(f"run folder: {folder}")
+    _fit(trainer, module, data, folder, facts, resume_from)
+    facts.update(_costs(trainer))
+    checkpoints = rule_checkpoints(folder, config, list(targets))
+    rows = score_rules(trainer, module, data, checkpoints, seen)
+    if trainer.is_global_zero:
+        mark_selected(checkpoints[config.selection, next(iter(targets))])
+        _finish(trainer, folder, rows, facts, config.selection)
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values, of the catalogue only the domains that take part."""
+    resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    targets = resolved["target"] if isinstance(resolved["target"], list) else [resolved["target"]]
+    resolved["domain"] = {name: resolved["domain"][name] for name in [*resolved["sources"], *targets]}
+    return resolved
+
+
+def _choices() -> dict[str, str]:
+    return {str(k): str(v) for k, v in HydraConfig.get().runtime.choices.items()} if HydraConfig.initialized() else {}
+
+
+def _facts(
+    config: DictConfig,
+    resolved: dict[str, Any],
+    choices: dict[str, str],
+    data: MultiDomainDataModule,
+    module: ReIDModule,
+) -> dict[str, Any]:
+    """What is known before training, for ``run.json`` and ``result.json``."""
+    return {
+        "fingerprint": fingerprint(resolved),
+        "strategy": choices.get("strategy"),
+        "protocol": choices.get("protocol"),
+        "use": config.use,
+        "seed": config.seed,
+        "sources": [info._asdict() for info in module.domains],
+        "weights": _weights(module.net),
+        "preprocessing": {
+            "height": config.data.height, "width": config.data.width, "interpolation": "bicubic",
+            "mean": list(module.mean), "std": list(module.std), "flip_average": False,
+        },
+        "precision": {
+            "trainer": config.trainer.precision, "matmul": config.matmul_precision, "tf32": config.tf32,
+        },
+        "parameters": sum(parameter.numel() for parameter in module.net.parameters()),
+        "environment": environment(),
+        "command": task_overrides(),
+    }  # fmt: skip
+
+
+def _weights(net: nn.Module) -> dict[str, str]:
+    """Where the first weights came from; nets of one's own may not say."""
+    report = getattr(net, "weights_report", None)
+    return {key: getattr(report, key) for key in ("source", "file", "sha256")} if report is not None else {}
+
+
+def _target_records(targets: dict[str, Domain]) -> list[dict[str, Any]]:
+    return [target_record(name, domain) for name, domain in targets.items()]
+
+
+def _fit(
+    trainer: lightning.Trainer, module: ReIDModule, data: MultiDomainDataModule, folder: Path, facts: dict[str, Any],
+    resume_from: Path | None,
+) -> None:  # fmt: skip
+    if trainer.is_global_zero:
+        write_json(folder / RECORD, facts)
+    sets = {f"source/{name}": images for name, images in data.holdout_sets().items()}
+    sets.update({f"target/{name}": images for name, images in data.target_sets().items()})
+    module.retrieval_metrics = {name: retrieval_metric(images) for name, images in sets.items()}
+    trainer.fit(module, datamodule=data, ckpt_path=None if resume_from is None else str(resume_from), weights_only=True)
+
+
+def _costs(trainer: lightning.Trainer) -> dict[str, Any]:
+    times = next(callback for callback in trainer.callbacks if isinstance(callback, StepTimes))  # type: ignore[attr-defined] # set by Lightning
+    return {
+        "steps": int(trainer.global_step),
+        "training_seconds": round(times.seconds, 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "selection_scores": _scores(trainer),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _scores(trainer: lightning.Trainer) -> dict[str, float]:
+    """What each monitored rule's best checkpoint scored when it was chosen, by the checkpoint's name."""
+    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor]
+    return {
+        Path(c.best_model_path).stem: float(c.best_model_score) for c in callbacks if c.best_model_score is not None
+    }
+
+
+def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: dict[str, Any], selection: str) -> None:
+    """Writes lists, pictures and the result, and says where they are."""
+    pictures = write_lists_and_pictures(folder, rows, selection)
+    if (folder / "metrics.csv").is_file():
+        pictures.append(training_curves(read_metrics(folder / "metrics.csv"), folder / PICTURES / "curves.png"))
+    result = write_result(folder, rows, selection, facts)
+    numbers = {f"{row.target}/{row.rule}/{name}": v for row in rows for name, v in row.result.summary().items()}
+    publish(trainer.loggers, numbers, pictures)
+    print_table(rows, f"seed {facts['seed']}, {facts['steps']} steps")
+    rank_zero_info(f"results:  {result}\npictures: {folder / 'pictures'}")
+    rank_zero_info(f"next:     python evaluate.py run='{folder}' target=<another domain>")

@@ -1,0 +1,11 @@
+"""``python -m dgreid.train``: see ``conf/train.yaml``."""
+
+from __future__ import annotations
+
+from dgreid.run.compose import command
+from dgreid.run.training import train
+
+main = command(train, "train")
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Every file of the Hydra tree composes, and its keys are arguments of what it builds."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from dgreid.data.modules import DomainDataModule
+from dgreid.data.transforms import TrainTransform
+from dgreid.run.compose import conf_folder, register_catalogue
+
+CONF = conf_folder()
+INTERNAL = {"_target_", "_partial_", "_convert_", "_recursive_"}
+PLAIN_GROUPS = {"data", "synthetic", "protocol", "experiment", "debug"}
+RUN = ["sources=[market1501,msmt17v1]", "target=dukemtmc"]
+
+
+def options(group: str) -> list[str]:
+    return sorted(p.relative_to(CONF / group).with_suffix("").as_posix() for p in (CONF / group).rglob("*.yaml"))
+
+
+def composed(*overrides: str, config: str = "train") -> DictConfig:
+    register_catalogue()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(config, overrides=list(overrides))
+
+
+def assert_binds(node: Any) -> None:
+    """All keys are parameters of the target, and no parameter without a default is left out."""
+    signature = inspect.signature(get_object(node["_target_"]))
+    keys = {key: None for key in node if key not in INTERNAL}
+    signature.bind_partial(**keys)
+
+
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir())
+BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in PLAIN_GROUPS and g != "domain"]
+
+
+@pytest.mark.parametrize(("group", "option"), BUILT, ids="/".join)
+def test_keys_are_constructor_arguments(group: str, option: str) -> None:
+    node = composed(*RUN, f"{group}={option}")[group]
+    assert_binds(OmegaConf.to_container(node, resolve=True))
+
+
+@pytest.mark.parametrize("name", options("domain"))
+def test_every_domain_is_in_the_catalogue_and_binds(name: str) -> None:
+    catalogue = composed(*RUN).domain
+    assert name in catalogue, f"conf/domain/{name}.yaml must contribute the key {name}"
+    assert_binds(OmegaConf.to_container(catalogue[name], resolve=True))
+
+
+@pytest.mark.parametrize("option", options("data"))
+def test_data_keys_are_arguments_of_the_data_module(option: str) -> None:
+    data = OmegaConf.to_container(composed(*RUN, f"data={option}").data, resolve=True)
+    assert isinstance(data, dict)
+    inspect.signature(TrainTransform).bind(**data.pop("transform"))
+    inspect.signature(DomainDataModule).bind_partial(**data)
+
+
+@pytest.mark.parametrize("group", ["protocol", "experiment", "debug"])
+def test_presets_compose_and_resolve(group: str) -> None:
+    for option in options(group):
+        config = composed(*([] if group == "protocol" else RUN), f"{group}={option}")
+        assert OmegaConf.to_container(config, resolve=True), f"{group}={option}"
+
+
+@pytest.mark.parametrize("option", options("protocol"))
+def test_protocols_name_domains_of_the_catalogue(option: str) -> None:
+    config = composed(f"protocol={option}")
+    targets = config.target if OmegaConf.is_list(config.target) else [config.target]
+    for name in [*config.sources, *targets]:
+        assert name in config.domain
+    assert not set(targets) & set(config.sources)
+
+
+def test_evaluation_configuration_composes() -> None:
+    config = composed("run=somewhere", config="evaluate")
+    assert set(config.domain) == set(options("domain"))
+
+
+def test_every_group_is_read_by_a_command() -> None:
+    text = "".join((CONF / name).read_text() for name in ("train.yaml", "evaluate.yaml"))
+    for group in GROUPS:
+        assert f"- {group}:" in text or f"- optional {group}:" in text, f"conf/{group} is not in any defaults list"
+
+
+def test_no_file_is_empty() -> None:
+    for path in Path(CONF).rglob("*.yaml"):
+        assert path.read_text().strip(), path

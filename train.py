@@ -1,0 +1,6 @@
+"""`python train.py --help` says what it takes; the logic is in src/dgreid/run."""
+
+from dgreid.train import main
+
+if __name__ == "__main__":
+    main()
