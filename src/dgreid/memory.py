@@ -54,8 +54,8 @@ def occurrences(labels: Tensor) -> tuple[Tensor, list[Tensor]]:
     return distinct, [order[first[:size] + r] for r, size in enumerate(in_round.tolist())]
 
 
-def updated_memory(memory: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
-    """The memory after a batch, applied in order, repeated identities one after the other.
+def updated_rows(memory: Tensor, features: Tensor, labels: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    """What a batch makes of a memory, applied in order, repeated identities one after the other.
 
     For each (x, y) of the batch: M[y] <- momentum * M[y] + (1 - momentum) * x; M[y] <- M[y] / ||M[y]||. Rows of
     different identities do not meet, so the r-th occurrences of all identities are applied together: the same bits as
@@ -66,6 +66,9 @@ def updated_memory(memory: Tensor, features: Tensor, labels: Tensor, momentum: f
         features: (B, D) unit rows, B >= 1.
         labels: (B,) int64 rows of the memory.
         momentum: weight of the OLD row; 0.2 in M3L and IL, so the last image of an identity dominates.
+
+    Returns:
+        the distinct labels and their new rows; all other rows stay.
     """
     distinct, rounds = occurrences(labels)
     features = features.to(memory.dtype)
@@ -74,7 +77,7 @@ def updated_memory(memory: Tensor, features: Tensor, labels: Tensor, momentum: f
         size = len(positions)
         mixed = momentum * rows[:size] + (1 - momentum) * features[positions]
         rows[:size] = mixed / mixed.norm(dim=1, keepdim=True)
-    return memory.index_copy(0, distinct, rows)
+    return distinct, rows
 
 
 class MemoryBank(nn.Module):
@@ -128,13 +131,13 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor, momentum: float) -> None:
-        """:func:`updated_memory` in place.
+        """Writes the :func:`updated_rows` of a batch.
 
         Raises:
             InputError: for a label that is no row of this memory.
         """
         self.check_labels(labels)
-        self.rows.copy_(updated_memory(self.rows, features, labels, momentum))
+        self.rows.index_copy_(0, *updated_rows(self.rows, features, labels, momentum))
 
     def check_labels(self, labels: Tensor) -> None:
         """Refuses labels outside 0..identities-1 (cross entropy alone would skip -100 silently).

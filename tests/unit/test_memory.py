@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgreid.errors import InputError
-from dgreid.memory import MemoryBank, memory_loss, occurrences, updated_memory
+from dgreid.memory import MemoryBank, memory_loss, occurrences, updated_rows
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -22,6 +22,10 @@ def looped_update(memory, features, labels, momentum):
         memory[label] = momentum * memory[label] + (1 - momentum) * feature
         memory[label] = memory[label] / memory[label].norm()
     return memory
+
+
+def updated_memory(memory, features, labels, momentum):
+    return memory.index_copy(0, *updated_rows(memory, features, labels, momentum))
 
 
 def unit_rows(count, dimension, dtype=torch.float64, seed=0):
