@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any
@@ -34,6 +33,14 @@ class StepTimes(Callback):
         self._steps = 0
         self._epoch_waiting = self._epoch_total = 0.0
         self._hinted = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The training time so far, so that a resumed run reports all of it."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the time of the interrupted run."""
+        self.seconds = float(state_dict["seconds"])
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock: what an evaluation took before this is not waiting."""
@@ -100,9 +107,10 @@ class TrainingProgress(Callback):
             console=self.console,
         )
         self._progress.start()
+        total, unknown = total_steps(trainer), float("nan")
         self._task = self._progress.add_task(
-            "train", total=total_steps(trainer), completed=trainer.global_step, epoch=0, loss=float("nan"), seconds=0.0, wait=0.0
-        )  # fmt: skip
+            "train", total=total, completed=trainer.global_step, epoch=0, loss=unknown, seconds=0.0, wait=0.0
+        )
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Remembers when the epoch began."""
@@ -154,8 +162,12 @@ def total_steps(trainer: lightning.Trainer) -> int:
 
 def peak_memory_bytes() -> dict[str, int]:
     """Highest resident memory of this process, and the highest allocated on the GPU if there is one."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peaks = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    peaks = {}
+    if sys.platform != "win32":
+        import resource  # not there on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        peaks["process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     if torch.cuda.is_available():
         peaks["gpu"] = torch.cuda.max_memory_allocated()
     return peaks

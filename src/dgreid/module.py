@@ -138,8 +138,9 @@ class ReIDModule(lightning.LightningModule):
         bad = {name: float(value) for name, value in result.scalars.items() if not bool(torch.isfinite(value))}
         parts = ", ".join(f"{name} = {value}" for name, value in bad.items()) or f"loss = {float(result.loss)}"
         raise InputError(
-            f"the loss is not finite at step {clock.step} (epoch {clock.epoch}, learning rate {clock.learning_rate:g}): "
-            f"{parts}. Lower the learning rate, clip gradients (trainer.gradient_clip_val=5), or use float32"
+            f"the loss is not finite at step {clock.step} (epoch {clock.epoch}, learning rate "
+            f"{clock.learning_rate:g}): {parts}. Lower the learning rate, clip gradients "
+            "(trainer.gradient_clip_val=5), or use float32"
         )
 
     def on_validation_epoch_start(self) -> None:

@@ -1,0 +1,1 @@
+"""One run: composed, checked, trained, scored and written down."""

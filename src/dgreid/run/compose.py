@@ -35,7 +35,7 @@ def catalogue_names() -> list[str]:
 
 
 def register_catalogue() -> None:
-    """Makes the option ``domain=catalogue``, which composes every file of ``conf/domain``; adding a file adds a domain."""
+    """Makes ``domain=catalogue`` compose every file of ``conf/domain``: adding a file adds a domain."""
     ConfigStore.instance().store(group="domain", name=CATALOGUE, node={"defaults": [*catalogue_names(), "_self_"]})
 
 

@@ -36,7 +36,7 @@ def _version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this package runs from, ``-dirty`` with uncommitted changes; None if it is no checkout."""
+    """The commit of the checkout this package runs from, with ``-dirty`` if it was edited; None outside a checkout."""
     folder = Path(__file__).resolve().parent
     try:
         return subprocess.run(

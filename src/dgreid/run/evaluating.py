@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_info
 
 from dgreid.data.modules import MultiDomainDataModule
 from dgreid.run.build import build_data, build_domains, set_precision
@@ -17,9 +16,7 @@ from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, names
 from dgreid.run.load import LoadedRun, load_run
 from dgreid.run.results import Row, print_table, target_record, write_result
-from dgreid.run.scoring import score_targets, write_lists_and_pictures
-
-NOT_OF_THE_RUN = ("data_root", "folder")
+from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 
 
 def evaluate(config: DictConfig) -> None:
@@ -52,8 +49,8 @@ def evaluate(config: DictConfig) -> None:
     }  # fmt: skip
     result = write_result(output, rows, rows[-1].rule, facts)
     write_lists_and_pictures(output, rows, rows[-1].rule)
-    print_table(rows, f"run {folder}")
-    rank_zero_info(f"results:  {result}\npictures: {output / 'pictures'}")
+    print_table(rows)
+    print(f"results:  {result}\npictures: {output / PICTURES}")
 
 
 def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
@@ -62,12 +59,10 @@ def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
     Places on this machine, and what was typed for this evaluation, stay as they are.
     """
     typed = {override.partition("=")[0].lstrip("+") for override in task_overrides()}
-    config = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    config = config.copy()
     OmegaConf.set_struct(config, False)
     for node in ("synthetic", "domain"):
-        for key, value in _leaves(run.config.get(node, {}), node):
-            if key not in typed and key.rpartition(".")[2] not in NOT_OF_THE_RUN:
-                OmegaConf.update(config, key, value)
+        _overlay(config[node], run.config.get(node, {}), node, typed)
     config.target = config.target if config.target is not None else run.config.target
     config.data = run.config.data
     config.data.workers = config.workers
@@ -78,12 +73,14 @@ def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
     return config
 
 
-def _leaves(node: DictConfig, prefix: str) -> list[tuple[str, object]]:
-    leaves: list[tuple[str, object]] = []
-    for key, value in node.items():
-        path = f"{prefix}.{key}"
-        leaves += _leaves(value, path) if isinstance(value, DictConfig) else [(path, value)]
-    return leaves
+def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[str]) -> None:
+    """Takes over the run's values, but none that was typed, and none that follows another value (a folder, a seed)."""
+    for key, value in of_the_run.items():
+        path = f"{prefix}.{key!s}"
+        if isinstance(value, DictConfig) and isinstance(node.get(key), DictConfig):
+            _overlay(node[key], value, path, typed)
+        elif path not in typed and not (key in node and OmegaConf.is_interpolation(node, str(key))):
+            node[key] = value
 
 
 def _own_overrides() -> Sequence[str]:

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
@@ -110,8 +110,9 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
         finished = (folder / RESULT).exists()
         advice = "see it with" if finished else "continue it with resume=true, or evaluate it with"
         raise InputError(
-            f"{folder} already holds a {'finished' if finished else 'started'} run, which is never overwritten: {advice} "
-            f"`python evaluate.py run='{folder}'`, repeat it under name=<another name>, or delete the folder yourself"
+            f"{folder} already holds a {'finished' if finished else 'started'} run, which is never overwritten: "
+            f"{advice} `python evaluate.py run='{folder}'`, repeat it under name=<another name>, "
+            "or delete the folder yourself"
         )
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; choose another with folder=... or name=...")
@@ -122,8 +123,7 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
 def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path:
     if not last.exists():
         raise InputError(f"resume=true: {folder} has no {CHECKPOINTS}/last.ckpt; start the run without resume=true")
-    stored = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
-    assert isinstance(stored, dict)
+    stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
     before, now = flatten(stored), flatten(config)
     changed = [
         f"{key} was {before.get(key)} and is {now.get(key)}"
@@ -134,6 +134,14 @@ def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path:
         raise InputError(
             f"resume=true: {folder} was made by another configuration ({'; '.join(changed[:5])}). "
             "Resume with the same values, or start a new run with init=<this folder>"
+        )
+    if (folder / RESULT).exists() and before == {
+        **now,
+        **{key: before.get(key) for key in now if _of_the_machine(key)},
+    }:
+        raise InputError(
+            f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run='{folder}'`, "
+            "or train longer with folder='<this folder>' and more epochs"
         )
     return last
 

@@ -89,12 +89,14 @@ def check_leaks(
     if seen and not allow_seen_target:
         name = sorted(seen)[0]
         raise InputError(
-            f"target={name} is among the sources: it would not be an unseen domain. Take it out of sources, or, to test "
-            "on other people of the same domain, add allow_seen_target=true (with use=train); every result then says so"
+            f"target={name} is among the sources: it would not be an unseen domain. Take it out of sources, or, to "
+            "test on other people of the same domain, add allow_seen_target=true (with use=train); every result then "
+            "says so"
         )
     if seen and use != "train":
         raise InputError(
-            f"allow_seen_target=true with use={use}: the test images of {sorted(seen)[0]} would be trained on; set use=train"
+            f"allow_seen_target=true with use={use}: the test images of {sorted(seen)[0]} would be trained on; "
+            "set use=train"
         )
     return seen
 

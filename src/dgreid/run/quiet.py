@@ -34,5 +34,7 @@ def keep_terminal_readable() -> None:
         logger.addFilter(_WithoutChatter())
 
 
-def _one_line(message: Warning | str, *_: object) -> str:
+def _one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
     return f"warning: {message}\n"

@@ -82,9 +82,9 @@ def write_result(folder: Path, rows: Sequence[Row], selection: str, facts: Mappi
     return write_json(folder / RESULT, content)
 
 
-def print_table(rows: Sequence[Row], title: str) -> None:
+def print_table(rows: Sequence[Row]) -> None:
     """The rows as a table on the terminal, in percent."""
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("target")
     table.add_column("net")
     for name in SHOWN.values():

@@ -64,7 +64,7 @@ def train(config: DictConfig) -> None:
     trainer = build_trainer(config, folder, list(targets))
     if resume_from is None:
         claim(folder, resolved)
-    facts = {**_facts(config, resolved, chosen, data, module), "targets": _target_records(targets)}
+    facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
     rank_zero_info(f"run folder: {folder}")
     _fit(trainer, module, data, folder, facts, resume_from)
     facts.update(_costs(trainer))
@@ -87,13 +87,7 @@ def _choices() -> dict[str, str]:
     return {str(k): str(v) for k, v in HydraConfig.get().runtime.choices.items()} if HydraConfig.initialized() else {}
 
 
-def _facts(
-    config: DictConfig,
-    resolved: dict[str, Any],
-    choices: dict[str, str],
-    data: MultiDomainDataModule,
-    module: ReIDModule,
-) -> dict[str, Any]:
+def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str], module: ReIDModule) -> dict[str, Any]:
     """What is known before training, for ``run.json`` and ``result.json``."""
     return {
         "fingerprint": fingerprint(resolved),
@@ -165,6 +159,6 @@ def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: di
     result = write_result(folder, rows, selection, facts)
     numbers = {f"{row.target}/{row.rule}/{name}": v for row in rows for name, v in row.result.summary().items()}
     publish(trainer.loggers, numbers, pictures)
-    print_table(rows, f"seed {facts['seed']}, {facts['steps']} steps")
-    rank_zero_info(f"results:  {result}\npictures: {folder / 'pictures'}")
-    rank_zero_info(f"next:     python evaluate.py run='{folder}' target=<another domain>")
+    print_table(rows)
+    print(f"results:  {result}\npictures: {folder / PICTURES}")
+    print(f"next:     python evaluate.py run='{folder}' target=<another domain>")
