@@ -75,10 +75,11 @@ def read_new_protocol(root: Path, crops: Crops, domain: str) -> Mapping[Subset, 
 
 def _load_mat(path: Path) -> Mapping[str, Any]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     refuse_web_page(path)
     try:
         loaded: Mapping[str, Any] = loadmat(path)
-    except (ValueError, NotImplementedError, OSError) as error:
+    except (MatReadError, ValueError, NotImplementedError, OSError) as error:
         raise DatasetError(f"{path} cannot be read as a MATLAB file ({error}); download it again") from error
     return loaded
