@@ -60,7 +60,7 @@ data-check: $(INSTALLED) ## compare the data sets on disk with what was publishe
 	@$(RUN) -m dgreid.data check $(DOMAINS)
 
 bench-data: $(INSTALLED) ## images per second of the data path against PIL and transforms
-	@$(RUN) benchmarks/data.py
+	@$(RUN) benchmarks/bench_data.py
 
 golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
 	@$(RUN) tests/integration/golden.py
