@@ -92,11 +92,16 @@ def _generate(plan: Plan, target: Path) -> None:
 def _draw(plan: Plan, part: Path) -> Report:
     """Writes all images, in several processes where that is worth it."""
     files = sum(1 for _ in plan.layout.files(plan.census))
-    shares = max(1, min(len(os.sched_getaffinity(0)), files // FILES_PER_PROCESS))
+    shares = max(1, min(_processors(), files // FILES_PER_PROCESS))
     if shares == 1:
         return write_share(Request(plan, part, 0, 1))
     reports = _run_workers([Request(plan, part, share, shares) for share in range(shares)])
     return Report(sum(report.files for report in reports), joint_hash(int(report.pixels, 16) for report in reports))
+
+
+def _processors() -> int:
+    """Processors this process may use, which in a batch job are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run_workers(requests: list[Request]) -> list[Report]:

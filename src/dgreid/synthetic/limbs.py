@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from dgreid.synthetic.paint import Paint
 from dgreid.synthetic.parts import LEGS, Part, between_joints, limb
@@ -34,7 +35,7 @@ def _leg(person: Person, leg: Limb, view: View) -> Iterator[Part]:
     yield limb(view, leg.bend, leg.tip, (0.043 * width, 0.036 * width, 0.033 * width), lower, layer=LEGS)
     if outfit.side_stripe:
         outer = [Joint(joint.x * 1.45, joint.y, joint.z) for joint in (leg.root, leg.bend, leg.tip)]
-        for start, end in zip(outer, outer[1:], strict=False):
+        for start, end in pairwise(outer):
             yield limb(view, start, end, (0.008, 0.008), outfit.side_stripe, layer=LEGS + 0.02)
 
 

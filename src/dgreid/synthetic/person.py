@@ -124,11 +124,11 @@ def _outfit(rng: np.random.Generator, season: Season) -> Outfit:
         inner=cloth(rng, season.bright, 0.2) if chance(rng, season.open_jacket) and not short else None,
         badge=badge if chance(rng, 0.25) else None,
         scarf=scarf if chance(rng, season.scarf) else None,
-        lower=cloth(rng, 0.6 * season.bright, 0.15),
+        lower=cloth(rng, 0.85 * season.bright, 0.15),
         leg=(between(rng, 0.25, 0.7) if skirt else between(rng, 0.3, 0.55)) if bare else 1.0,
         skirt=skirt,
         side_stripe=stripe if chance(rng, 0.12) else None,
-        shoes=dye(rng, 0.4),
+        shoes=dye(rng, 0.7),
         sole=dye(rng, 0.0) if chance(rng, 0.5) else Colour(0.9, 0.9, 0.9),
         boots=boots,
     )

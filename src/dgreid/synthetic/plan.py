@@ -67,5 +67,3 @@ def pixel_hash(plan: Plan) -> str:
     """Hash of all pictures of a plan before they are encoded; draws them all."""
     studio = plan.studio
     return joint_hash(picture_hash(file.path, studio.draw(file.drawing)) for file in plan.layout.files(plan.census))
-
-

@@ -127,6 +127,8 @@ class Studio:
             passer_by = draw_person_attributes(rng, self.style.season)
             draw_figure(canvas, passer_by, draw_pose(rng), View(between(rng, 0.0, 6.283185), camera.pitch))
             return
-        half, top = (between(rng, 0.02, 0.04), 1.2) if chance(rng, 0.4) else (between(rng, 0.1, 0.2), between(rng, 0.2, 0.5))
+        post = chance(rng, 0.4)
+        half = between(rng, 0.02, 0.04) if post else between(rng, 0.1, 0.2)
+        top = 1.2 if post else between(rng, 0.2, 0.5)
         thing = Paint(dye(rng, 0.3))
         canvas.draw(Tube(Point(0.0, top), Point(0.0, -0.1), (half, half), thing, flat=True, roundness=0.2))
