@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dgreid.data.resizing import Pixels
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as Pillow's conversion to grey
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's conversion to grey
 
 
 def jitter(crops: Sequence[Pixels], strength: float, numbers: NDArray[np.float64]) -> list[Pixels]:
@@ -27,8 +27,13 @@ def jitter(crops: Sequence[Pixels], strength: float, numbers: NDArray[np.float64
     jittered = []
     for crop, (brightness, contrast, saturation) in zip(crops, factors, strict=True):
         pixels = np.clip(crop * brightness, 0, 255)
-        mean_grey = (pixels @ LUMA).mean()
+        mean_grey = _grey(pixels).mean()
         pixels = np.clip(mean_grey + contrast * (pixels - mean_grey), 0, 255)
-        grey = (pixels @ LUMA)[..., None]
+        grey = _grey(pixels)[..., None]
         jittered.append(np.rint(np.clip(grey + saturation * (pixels - grey), 0, 255)).astype(np.uint8))
     return jittered
+
+
+def _grey(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Not a matrix product: that would wake BLAS threads, which loaders must not.
+    return pixels[..., 0] * LUMA[0] + pixels[..., 1] * LUMA[1] + pixels[..., 2] * LUMA[2]

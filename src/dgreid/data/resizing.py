@@ -89,18 +89,19 @@ def _ends(axis: int, size: int) -> tuple[slice | list[int], ...]:
 
 def _border(taps: Pixels) -> Pixels:
     """(6, ...) outermost inputs of both ends to (6, ...) outermost outputs."""
-    # Sums of integers below 2**31: exact in float64.
-    sums = _border_weights() @ taps.reshape(2 * BORDER, -1).astype(np.float64)
-    sums += 1 << (PILLOW_PRECISION - 1)
-    sums /= 1 << PILLOW_PRECISION
-    np.floor(sums, out=sums)
+    # Pillow's sums: they stay below 2**31. A matrix product would wake BLAS threads, which loaders must not.
+    weights, inputs = _border_weights(), taps.reshape(2 * BORDER, -1).astype(np.int32)
+    sums = np.full_like(inputs, 1 << (PILLOW_PRECISION - 1))
+    for output, tap in zip(*weights.nonzero(), strict=True):
+        sums[output] += weights[output, tap] * inputs[tap]
+    sums >>= PILLOW_PRECISION
     return sums.clip(0, 255, out=sums).astype(np.uint8).reshape(taps.shape)
 
 
 @cache
-def _border_weights() -> NDArray[np.float64]:
+def _border_weights() -> NDArray[np.int32]:
     """(6, 6) integers: the three outermost outputs of both ends from the three outermost inputs of both ends."""
-    weights = np.zeros((2 * BORDER, 2 * BORDER))
+    weights = np.zeros((2 * BORDER, 2 * BORDER), dtype=np.int32)
     for output in range(BORDER):
         distance = np.abs(np.arange(BORDER) + 0.5 - (output + 0.5) / 2)
         taps = _bicubic(distance)
