@@ -20,7 +20,6 @@ from rich.table import Table
 from dgreid.data.cuhk03_extract import extract, find_mat
 from dgreid.data.doctor import DomainReport, Finding, SubsetReport, examine
 from dgreid.data.domains.base import Domain
-from dgreid.errors import InputError
 from dgreid.run.compose import conf_folder, readable, register_catalogue
 from dgreid.run.guards import known_domains
 
@@ -34,9 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 where something is wrong.
     """
-    given = _parser().parse_args(arguments)
-    overrides = [word for word in given.words if "=" in word]
-    names = [word for word in given.words if "=" not in word]
+    parser = _parser()
+    # argparse does not take words after an option that follows other words: `check market1501 --json data_root=...`.
+    given, rest = parser.parse_known_args(arguments)
+    if any(word.startswith("-") for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    words = [*given.words, *rest]
+    overrides = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word]
     try:
         config = _configuration(overrides)
         return _check(config, names, given) if given.command == "check" else _prepare(config)
@@ -79,7 +83,7 @@ def _check(config: DictConfig, names: list[str], given: argparse.Namespace) -> i
                   console=Console(stderr=True), transient=True) as progress:  # fmt: skip
         for name in names or [str(name) for name in config.domain]:
             domain = cast(Domain, instantiate(config.domain[name], _convert_="all"))
-            if not names and not _is_found(domain):
+            if not names and not domain.is_on_disk:
                 reports.append(DomainReport(name, "absent"))
                 continue
             task = progress.add_task(name, total=None)
@@ -91,13 +95,6 @@ def _check(config: DictConfig, names: list[str], given: argparse.Namespace) -> i
     else:
         _print(reports, str(config.data_root))
     return int(any(report.status == "problem" for report in reports))
-
-
-def _is_found(domain: Domain) -> bool:
-    try:
-        return domain.root.exists()
-    except InputError:
-        return False
 
 
 def _print(reports: Sequence[DomainReport], data_root: str) -> None:

@@ -76,6 +76,14 @@ class Domain(ABC):
             DatasetError: it is not there; the message lists the places looked at and what belongs there.
         """
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it is there already; asking makes nothing."""
+        try:
+            return self.root.is_dir()
+        except InputError:
+            return False
+
     @abstractmethod
     def list_images(self) -> Mapping[Subset, Sequence[ReIDRecord]]:
         """Reads the lists, without any check of their size.
