@@ -104,7 +104,7 @@ def _print(reports: Sequence[DomainReport], data_root: str) -> None:
             continue
         console.print(f"\n[bold]{report.name}[/bold]  {report.status}", markup=True)
         if report.root is not None:
-            console.print(f"{report.version}, family {report.family}, {report.root}", markup=False)
+            console.print(f"{report.version}, family {report.family}, {report.root}", markup=False, soft_wrap=True)
             console.print(_table(report))
         for finding in report.findings:
             _print_finding(console, finding)
