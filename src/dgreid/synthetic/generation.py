@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dgreid.errors import InputError
@@ -91,8 +91,10 @@ def _generate(plan: Plan, target: Path) -> None:
 
 def _draw(plan: Plan, part: Path) -> Report:
     """Writes all images, in several processes where that is worth it."""
-    files = sum(1 for _ in plan.layout.files(plan.census))
-    shares = max(1, min(_processors(), files // FILES_PER_PROCESS))
+    paths = [part / file.path for file in plan.layout.files(plan.census)]
+    for folder in sorted({path.parent for path in paths}):
+        folder.mkdir(parents=True, exist_ok=True)
+    shares = max(1, min(_processors(), len(paths) // FILES_PER_PROCESS))
     if shares == 1:
         return write_share(Request(plan, part, 0, 1))
     reports = _run_workers([Request(plan, part, share, shares) for share in range(shares)])
@@ -110,7 +112,7 @@ def _run_workers(requests: list[Request]) -> list[Report]:
     try:
         for worker, request in zip(workers, requests, strict=True):
             assert worker.stdin is not None  # it is a pipe
-            with worker.stdin as pipe:
+            with suppress(BrokenPipeError), worker.stdin as pipe:  # a worker that is gone is reported below
                 pickle.dump(request, pipe)
         return [_report(worker) for worker in workers]
     finally:
