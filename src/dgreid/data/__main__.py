@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        The exit code: 0, or 1 where something is wrong.
+        The exit code: 0, 1 where something is wrong, or 130 when stopped by the keyboard.
     """
     parser = _parser()
     # argparse does not take words after an option that follows other words: `check market1501 --json data_root=...`.
@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = _configuration(overrides)
         return _check(config, names, given) if given.command == "check" else _prepare(config)
+    except KeyboardInterrupt:
+        print("stopped by the keyboard", file=sys.stderr)
+        return 130
     except Exception as error:
         message = readable(error)
         if message is None:

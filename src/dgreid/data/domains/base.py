@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +103,7 @@ class Domain(ABC):
             raise DatasetError(f"{self.name}: {self.root} holds no image")
         for subset, records in ordered.items():
             self._refuse_out_of_range(subset, records)
+        self._refuse_repeated(ordered)
         for difference in self.count_differences(ordered):
             warnings.warn("; ".join(difference), CountWarning, stacklevel=3)
         return ordered
@@ -110,7 +112,8 @@ class Domain(ABC):
         """The images of a subset, sorted by path, with the data set's own identity numbers.
 
         Raises:
-            DatasetError: the data set is missing or empty, or an identity or camera is out of range.
+            DatasetError: the data set is missing or empty, an identity or camera is out of range, or an image is listed
+                twice in a subset, or both for training and testing.
         """
         return self._lists[subset]
 
@@ -173,6 +176,17 @@ class Domain(ABC):
                         f"{self.name}: {what} {value} of {record.path} ({subset}) is not in 0..{highest}; "
                         "this is another data set, or the file was renamed"
                     )
+
+    def _refuse_repeated(self, lists: Mapping[Subset, Sequence[ReIDRecord]]) -> None:
+        # A query may also be in the gallery: evaluation takes the same identity and camera out.
+        paths = {subset: [record.path for record in lists[subset]] for subset in SUBSETS}
+        tested = {*paths["query"], *paths["gallery"]}
+        repeated: list[tuple[Path, str]] = [
+            (path, subset) for subset in SUBSETS for path, times in Counter(paths[subset]).items() if times > 1
+        ]
+        repeated += [(path, "train and test") for path in paths["train"] if path in tested]
+        for path, where in repeated[:1]:
+            raise DatasetError(f"{self.name}: {path} is listed twice ({where}); each image may be there once")
 
 
 def list_hash(records: Iterable[ReIDRecord], root: Path) -> str:

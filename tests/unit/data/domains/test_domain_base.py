@@ -76,6 +76,17 @@ def test_an_image_in_query_and_gallery_is_trained_on_once():
     assert len(ListedDomain({"query": [twice], "gallery": [twice]}).source_records("train+test")) == 1
 
 
+@pytest.mark.parametrize(
+    ("lists", "where"),
+    [({"train": 2}, "train"), ({"gallery": 2}, "gallery"), ({"train": 1, "query": 1}, "train and test")],
+)
+def test_an_image_listed_twice_is_refused(lists, where):
+    record = ReIDRecord(ROOT / "a.jpg", 3, 1)
+    domain = ListedDomain({subset: [record] * times for subset, times in lists.items()})
+    with pytest.raises(DatasetError, match=rf"a\.jpg is listed twice \({where}\)"):
+        domain.records("train")
+
+
 def test_an_unknown_use_is_refused():
     with pytest.raises(InputError, match=r"use='test' is unknown; it is 'train' or 'train\+test'"):
         ListedDomain({"train": []}).source_records("test")
