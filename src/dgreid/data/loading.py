@@ -11,20 +11,23 @@ from dgreid.errors import InputError
 from dgreid.types import ReIDBatch
 
 
-def batch_loader(dataset: Dataset[ReIDBatch], batches: Iterable[object], workers: int) -> DataLoader[ReIDBatch]:
+def batch_loader(
+    dataset: Dataset[ReIDBatch], batches: Iterable[object], workers: int, *, persistent: bool = False
+) -> DataLoader[ReIDBatch]:
     """A loader that fetches one item of ``dataset`` for each element of ``batches``, in their order.
 
     Args:
         dataset: its items are whole batches.
         batches: what to fetch; iterated in the main process.
         workers: processes that fetch; 0 fetches in the main process.
+        persistent: keep them from one iteration to the next, as is worth it where one epoch follows another.
     """
     return DataLoader(
         dataset,
         batch_size=None,
         sampler=batches,
         num_workers=workers,
-        persistent_workers=workers > 0,
+        persistent_workers=persistent and workers > 0,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # of its own: the loader would draw worker seeds from the global one
     )

@@ -156,7 +156,7 @@ class DomainDataModule(LightningDataModule):
         """
         records = self.training_records()
         dataset = TrainingImages(records, self._source_crops, self.transform, self.seed, self.domain.name)
-        return batch_loader(dataset, self.sampler(start_step), workers)
+        return batch_loader(dataset, self.sampler(start_step), workers, persistent=True)
 
     def train_dataloader(self) -> Loader:
         """Endless training batches that go on at the trainer's step."""
@@ -175,7 +175,8 @@ class DomainDataModule(LightningDataModule):
         Args:
             retrieval: this module's holdout or target set.
         """
-        held_out = retrieval is self.holdout_set() if self.holdout else False
+        # Whoever holds the holdout set has had the source's lists read; a target may have none.
+        held_out = "_split" in vars(self) and retrieval is self.holdout_set()
         return self._plain_loader(retrieval.records, self._source_crops if held_out else self._target_crops, even=True)
 
     def val_dataloader(self) -> list[Loader]:

@@ -207,13 +207,22 @@ def test_the_cache_does_not_depend_on_what_is_held_out(tmp_path):
     assert len(list(folder.glob("*.npy"))) == 1
 
 
+def test_target_crops_come_from_a_cache_of_their_own(tmp_path):
+    cached = data_module(tmp_path, cache="disk", cache_folder=tmp_path / "cache")
+    cached.setup("test")
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
+    for one, other in zip(cached.test_dataloader(), data_module(tmp_path).test_dataloader(), strict=True):
+        assert_equal([one], [other])
+
+
 def test_without_holdout_there_is_nothing_to_validate_on(tmp_path):
     assert data_module(tmp_path).val_dataloader() == []
 
 
 def test_a_target_needs_no_training_set_and_a_source_no_queries(tmp_path):
-    target = data_module(tmp_path, "t", train=[])
+    target = data_module(tmp_path, "t", train=[], holdout=0.25)
     target.setup("test")
+    assert len(list(target.test_dataloader())) == 3
     assert len(target.target_set().records) == 11
     data_module(tmp_path, "s", query=[], gallery=[]).setup("fit")
 

@@ -113,6 +113,18 @@ def test_spread_uses_every_image_before_one_comes_again(size, draws):
     assert max(counts.values()) - min(counts[image] for image in range(size)) <= 1
 
 
+def test_each_pass_has_an_order_of_its_own():
+    records = people([[0, 1]] * 8)
+    owners = [
+        [records[index].identity for step in range(4 * number, 4 * number + 4) for index in plans.plan(step).indices]
+        for plans in [sampler(records, 2, 1)]
+        for number in range(20)
+    ]
+    assert len(set(map(tuple, owners))) == 20
+    firsts = Counter(sampler(records, 1, 1).plan(8 * number).indices[0] // 2 for number in range(1600))
+    np.testing.assert_allclose([firsts[identity] / 1600 for identity in range(8)], 1 / 8, atol=0.03)
+
+
 def test_seeds_domains_and_passes_differ():
     records = people([[0, 1, 2, 0]] * 12)
     base = np.concatenate([plan.indices for plan in islice(sampler(records), 6)])
