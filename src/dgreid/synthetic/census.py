@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dgreid.errors import InputError
-from dgreid.synthetic.draws import generator
+from dgreid.synthetic.draws import generator, shuffled
 
 SubsetName = Literal["train", "query", "gallery"]
 LIMITS = {
@@ -102,8 +102,8 @@ class Census:
         """The cameras that see a person, in the order in which they do."""
         rng = self.generator("cameras", person)
         members = self.cameras // self.groups
-        first = members * int(rng.integers(self.groups))
-        return [first + int(camera) for camera in rng.permutation(members)[: self.cameras_per_identity]]
+        first = members * int(rng.random() * self.groups)
+        return [first + camera for camera in shuffled(rng, members)[: self.cameras_per_identity]]
 
     def appearances(self) -> Iterator[Appearance]:
         """All pictures, person by person."""
@@ -117,4 +117,4 @@ class Census:
 
     def labels(self) -> list[int]:
         """Identity numbers 1..n in random order, as training and test identities are mixed in real data sets."""
-        return [int(label) + 1 for label in self.generator("labels").permutation(self.size.identities)]
+        return [label + 1 for label in shuffled(self.generator("labels"), self.size.identities)]

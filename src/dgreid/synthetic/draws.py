@@ -46,6 +46,12 @@ def pick(rng: np.random.Generator, weights: Mapping[Option, float]) -> Option:
     return next(reversed(list(weights)))
 
 
+def shuffled(rng: np.random.Generator, count: int) -> list[int]:
+    """0..count-1 in random order; unlike ``permutation``, no release of NumPy may change it."""
+    keys = rng.random(count).tolist()
+    return sorted(range(count), key=keys.__getitem__)
+
+
 def sine(angle: float) -> float:
     """Sine to six decimals: libraries differ in the last bit, and pixels must not."""
     return round(math.sin(angle), 6)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgreid.synthetic import draws
-from dgreid.synthetic.draws import around, between, chance, generator, pick, sine
+from dgreid.synthetic.draws import around, between, chance, generator, pick, shuffled, sine
 
 keys = st.lists(st.one_of(st.integers(0, 10**9), st.text(max_size=8)), max_size=4)
 
@@ -62,6 +62,14 @@ def test_chance_and_centre():
     assert np.mean([chance(rng, 0.2) for _ in range(4000)]) == pytest.approx(0.2, abs=0.03)
     assert np.mean([around(rng, 2.0, 1.0) for _ in range(4000)]) == pytest.approx(2.0, abs=0.03)
     assert not any(chance(rng, 0.0) for _ in range(100))
+
+
+def test_shuffled_is_a_uniform_permutation():
+    rng = generator("shuffled")
+    orders = [tuple(shuffled(rng, 3)) for _ in range(3000)]
+    assert {tuple(sorted(order)) for order in orders} == {(0, 1, 2)}
+    assert all(orders.count(order) / 3000 == pytest.approx(1 / 6, abs=0.03) for order in set(orders))
+    assert len(set(orders)) == 6
 
 
 @pytest.mark.parametrize(("angle", "value"), [(0.0, 0.0), (np.pi / 6, 0.5), (np.pi / 2, 1.0), (-np.pi / 2, -1.0)])

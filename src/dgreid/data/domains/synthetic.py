@@ -25,6 +25,7 @@ from dgreid.synthetic.layouts.market1501 import Market1501Layout
 from dgreid.synthetic.layouts.msmt17 import MSMT17Layout
 from dgreid.synthetic.plan import Plan
 from dgreid.synthetic.styles import Style
+from dgreid.types import ReIDRecord
 
 
 class SyntheticDomain(Domain):
@@ -100,7 +101,7 @@ class SyntheticDomain(Domain):
         """
         return ensure_generated(self.plan, self.folder.absolute())
 
-    def list_images(self) -> Mapping[Subset, Sequence]:
+    def list_images(self) -> Mapping[Subset, Sequence[ReIDRecord]]:
         """Reads the files with the real data set's loader."""
         return self.loader(data_root=self.root, name=self.name).list_images()
 
