@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dgreid.data.domains.base import Domain
-from dgreid.data.row_draws import StepDraws
 from dgreid.data.images import CropReader
 from dgreid.data.resizing import Pixels
+from dgreid.data.row_draws import StepDraws
 from dgreid.data.sampling import BatchPlan
 from dgreid.data.transforms import TrainTransform, as_tensor
 from dgreid.errors import InputError

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgreid.data import colour, erasing
-from dgreid.data.row_draws import StepDraws
 from dgreid.data.resizing import Pixels
+from dgreid.data.row_draws import StepDraws
 from dgreid.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
