@@ -8,6 +8,7 @@ import pytest
 from dataset_trees import HTML, PERSONS, TEST_SETS, crop_pixels, write_cuhk03_mat
 from PIL import Image
 
+from dgreid.data import cuhk03_mat
 from dgreid.data.cuhk03_extract import extract, find_mat
 from dgreid.data.cuhk03_mat import CropName, mat_crops, mat_people, mat_test_sets, read_mat_image
 from dgreid.data.domains.base import DatasetError
@@ -118,6 +119,21 @@ def test_workers_read_what_their_parent_reads(mat, method):
     assert [results.get(timeout=60) for _ in workers] == [expected, expected]
     for worker in workers:
         worker.join()
+
+
+def count_open_files(results):
+    results.put(len(cuhk03_mat._open_files))
+
+
+def test_nothing_is_open_when_a_process_forks(mat):
+    read_mat_image(mat / "labeled/1/3/10")
+    assert len(cuhk03_mat._open_files) == 1
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    worker = context.Process(target=count_open_files, args=(results,))
+    worker.start()
+    assert results.get(timeout=60) == 0
+    worker.join()
 
 
 def test_extraction_writes_both_crops_and_then_refuses(tmp_path):
