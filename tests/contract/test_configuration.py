@@ -17,7 +17,7 @@ from dgreid.run.compose import conf_folder, register_catalogue
 
 CONF = conf_folder()
 INTERNAL = {"_target_", "_partial_", "_convert_", "_recursive_"}
-PLAIN_GROUPS = {"data", "synthetic", "protocol", "experiment", "debug"}
+PLAIN_GROUPS = {"data", "synthetic", "protocol", "experiment"}
 RUN = ["sources=[market1501,msmt17v1]", "target=dukemtmc"]
 
 
@@ -63,7 +63,7 @@ def test_data_keys_are_arguments_of_the_data_module(option: str) -> None:
     inspect.signature(DomainDataModule).bind_partial(**data)
 
 
-@pytest.mark.parametrize("group", ["protocol", "experiment", "debug"])
+@pytest.mark.parametrize("group", ["protocol", "experiment"])
 def test_presets_compose_and_resolve(group: str) -> None:
     for option in options(group):
         config = composed(*([] if group == "protocol" else RUN), f"{group}={option}")
@@ -87,7 +87,7 @@ def test_evaluation_configuration_composes() -> None:
 def test_every_group_is_read_by_a_command() -> None:
     text = "".join((CONF / name).read_text() for name in ("train.yaml", "evaluate.yaml"))
     for group in GROUPS:
-        assert f"- {group}:" in text or f"- optional {group}:" in text, f"conf/{group} is not in any defaults list"
+        assert f"- {group}:" in text, f"conf/{group} is not in any defaults list"
 
 
 def test_no_file_is_empty() -> None:

@@ -18,6 +18,7 @@ from dgreid.callbacks import StepTimes, TrainingProgress
 from dgreid.data.domains.base import Domain
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.transforms import TrainTransform
+from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
 from dgreid.run.guards import known_domains, names
@@ -78,7 +79,12 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
     schedule = instantiate(config.schedule, _convert_="all")
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + 1)
-        return ReIDModule(net, strategy, domains, optimizer, schedule, seed=config.seed)
+        module = ReIDModule(net, strategy, domains, optimizer, schedule, seed=config.seed)
+    try:
+        module.configure_optimizers()  # wrong values show before anything is trained
+    except (TypeError, ValueError) as error:
+        raise InputError(f"optim or schedule: {error}; see conf/optim and conf/schedule for what they take") from error
+    return module
 
 
 def set_precision(config: DictConfig) -> None:

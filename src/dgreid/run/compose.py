@@ -14,12 +14,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dgreid.errors import InputError, nearest
 from dgreid.run.quiet import keep_terminal_readable
 
 CATALOGUE = "catalogue"
+EXAMPLES = {"sources": "'[market1501,msmt17v1]' (or a protocol=...)", "target": "cuhknp", "run": "runs/demo/.../seed0"}
 
 
 def conf_folder() -> Path:
@@ -118,8 +119,11 @@ def _missing_config(error: MissingConfigException) -> str:
 def _configuration_error(error: Exception) -> str:
     # Both libraries end their messages with internal type names, which help nobody who typed a key wrongly.
     internal = ("full_key", "object_type", "reference_type", "To append", "Key '", "HYDRA_FULL_ERROR")
+    if isinstance(error, MissingMandatoryValue):
+        key = getattr(error, "full_key", "") or str(error).rpartition(": ")[2].splitlines()[0]
+        return f"{key} must be given, e.g. {key}={EXAMPLES.get(key, '<value>')}; see --help"
     parts = [str(error), str(error.__cause__ or "")]
-    lines = [line.strip() for part in parts for line in part.splitlines() if line.strip()]
+    lines = [line.strip().rstrip(".") for part in parts for line in part.splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(internal)]
     return "; ".join(dict.fromkeys(kept)) + _key_hint(error)
 
