@@ -6,7 +6,8 @@ import logging
 import warnings
 
 # Each is true of every run and asks for nothing: data modules leave normalisation to the module on purpose, loaders
-# with 0 workers are as fast for small images, and the trainer's own bar and sampler are replaced.
+# with 0 workers are as fast for small images, loaders start at the checkpoint's step without any state of their own,
+# and the trainer's own bar and sampler are replaced.
 HARMLESS = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*does not have many workers.*",
@@ -15,6 +16,7 @@ HARMLESS = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*`training_step` returned `None`.*",
     ".*Trying to infer the `batch_size`.*",
+    ".*dataloader .*is not resumable.*",
 )
 CHATTER = ("GPU available", "TPU available", "HPU available", "\N{ELECTRIC LIGHT BULB}", "`Trainer.fit` stopped")
 

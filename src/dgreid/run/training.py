@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -65,7 +66,9 @@ def train(config: DictConfig) -> None:
     if resume_from is None:
         claim(folder, resolved)
     facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
-    rank_zero_info(f"run folder: {folder}")
+    rank_zero_info(f"run folder: {folder}\n{facts['weights']['report'] or ''}".rstrip())
+    for logger in trainer.loggers:
+        logger.log_hyperparams(resolved)
     _fit(trainer, module, data, folder, facts, resume_from)
     facts.update(_costs(trainer))
     checkpoints = rule_checkpoints(folder, config, list(targets))
@@ -84,7 +87,9 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def _choices() -> dict[str, str]:
-    return {str(k): str(v) for k, v in HydraConfig.get().runtime.choices.items()} if HydraConfig.initialized() else {}
+    if not HydraConfig.initialized():
+        return {}
+    return {str(group): str(option) for group, option in HydraConfig.get().runtime.choices.items() if option}
 
 
 def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str], module: ReIDModule) -> dict[str, Any]:
@@ -110,10 +115,20 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
     }  # fmt: skip
 
 
-def _weights(net: nn.Module) -> dict[str, str]:
-    """Where the first weights came from; nets of one's own may not say."""
+def _weights(net: nn.Module) -> dict[str, Any]:
+    """Where the first weights came from (nets of one's own may not say), and a hash of all of them as they are."""
     report = getattr(net, "weights_report", None)
-    return {key: getattr(report, key) for key in ("source", "file", "sha256")} if report is not None else {}
+    told = {key: getattr(report, key) for key in ("source", "file", "sha256")} if report is not None else {}
+    return {**told, "state_sha256": state_sha256(net), "report": report.details() if report is not None else None}
+
+
+def state_sha256(net: nn.Module) -> str:
+    """Sha256 (hex) of all parameters and buffers, by name."""
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _target_records(targets: dict[str, Domain]) -> list[dict[str, Any]]:
