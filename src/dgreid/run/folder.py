@@ -107,22 +107,28 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
     if resume:
         return _resumable(folder, last, config)
     if (folder / CONFIG).exists():
-        finished = (folder / RESULT).exists()
-        advice = "see it with" if finished else "continue it with resume=true, or evaluate it with"
-        raise InputError(
-            f"{folder} already holds a {'finished' if finished else 'started'} run, which is never overwritten: "
-            f"{advice} `python evaluate.py run='{folder}'`, repeat it under name=<another name>, "
-            "or delete the folder yourself"
-        )
+        raise InputError(f"{folder} already holds a run, which is never overwritten: {_what_to_do(folder)}")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; choose another with folder=... or name=...")
     _check_space(folder)
     return None
 
 
+def _what_to_do(folder: Path) -> str:
+    if (folder / RESULT).exists():
+        ways = "it is finished; see it with `python evaluate.py run='{}'`, repeat it under name=<another name>"
+    elif (folder / CHECKPOINTS / "last.ckpt").exists():
+        ways = "it was interrupted; continue it with resume=true (folder: {}), repeat it under name=<another name>"
+    else:
+        ways = "it is running, or ended before its first checkpoint; wait for it, repeat it under name=<another name>"
+    return ways.format(folder) + ", or delete the folder yourself"
+
+
 def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path:
     if not last.exists():
-        raise InputError(f"resume=true: {folder} has no {CHECKPOINTS}/last.ckpt; start the run without resume=true")
+        started = (folder / CONFIG).exists()
+        way = "delete that folder and start again" if started else "start the run"
+        raise InputError(f"resume=true: {folder} has no {CHECKPOINTS}/last.ckpt; {way} without resume=true")
     stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
     before, now = flatten(stored), flatten(config)
     changed = [

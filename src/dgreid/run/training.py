@@ -32,7 +32,7 @@ from dgreid.run.build import (
 from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
 from dgreid.run.folder import RECORD, check_free, claim, fingerprint, run_folder
-from dgreid.run.guards import check_leaks, check_start, check_training
+from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
@@ -81,8 +81,8 @@ def train(config: DictConfig) -> None:
 def resolve(config: DictConfig) -> dict[str, Any]:
     """The configuration as plain values, of the catalogue only the domains that take part."""
     resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    targets = resolved["target"] if isinstance(resolved["target"], list) else [resolved["target"]]
-    resolved["domain"] = {name: resolved["domain"][name] for name in [*resolved["sources"], *targets]}
+    taking_part = [*names(config.sources, "sources"), *names(config.target, "target")]
+    resolved["domain"] = {name: resolved["domain"][name] for name in taking_part}
     return resolved
 
 
