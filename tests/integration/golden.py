@@ -16,7 +16,7 @@ from torch import nn
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 STEPS = 10
 OVERRIDES = (
-    "sources=[synthetic_plaza,synthetic_campus,synthetic_station]", "trainer.precision=64-true", "optim.lr=1e-4",
+    "sources=[synthetic_plaza,synthetic_campus,synthetic_station]", "trainer.precision=64-true", "optim.lr=1e-3",
     "epochs=2", "steps_per_epoch=5", "data.identities_per_batch=4", "data.images_per_identity=3",
     "data.transform.random_erasing=0.5", "data.transform.colour_jitter=0.2", "logger=none",
 )  # fmt: skip
