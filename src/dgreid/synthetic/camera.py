@@ -88,7 +88,7 @@ def develop(rng: np.random.Generator, camera: Camera, picture: Plane) -> np.ndar
     grey = LUMA[0] * picture[0] + LUMA[1] * picture[1] + LUMA[2] * picture[2]
     picture = grey + camera.saturation * (picture - grey)
     slope = (np.arange(width, dtype=np.float32) / width - 0.5) * camera.slope + 1.0
-    exposure = camera.gain * around(rng, 1.0, 0.10)
+    exposure = camera.gain * around(rng, 1.0, 0.08)
     gains = np.array([exposure * gain for gain in camera.cast], dtype=np.float32)[:, None, None]
     picture = (picture * gains * slope - 0.45) * camera.contrast + 0.45
     picture = blur(picture, camera.blur)
