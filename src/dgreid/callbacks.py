@@ -83,6 +83,21 @@ class StepTimes(Callback):
             )
 
 
+class UnfinishedEpoch(Callback):
+    """Lets a run that ``max_steps`` stopped within an epoch be resumed there.
+
+    Lightning counts such an epoch as over: the resumed run would train the next one in full, at the old learning rate.
+    """
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes the epoch back if steps of it are left."""
+        finished = trainer.global_step // int(trainer.num_training_batches)
+        for progress in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+            progress["processed"] = min(progress["processed"], finished)
+
+
 class TrainingProgress(Callback):
     """One bar over the whole run on a terminal; a line per epoch in a log file."""
 

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
-from dgreid.callbacks import StepTimes, TrainingProgress
+from dgreid.callbacks import StepTimes, TrainingProgress, UnfinishedEpoch
 from dgreid.data.domains.base import Domain
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.transforms import TrainTransform
@@ -127,8 +127,6 @@ def callbacks(config: DictConfig, folder: Path, targets: Sequence[str]) -> list[
         ModelCheckpoint(filename=rule, monitor=metric, mode="max", save_top_k=1, **common)
         for rule, metric in monitored.items()
     ]
-    # Also when training breaks off: what was computed is never lost.
-    last = ModelCheckpoint(
-        filename="last", save_top_k=1, save_on_exception=True, save_on_train_epoch_end=True, **common
-    )
-    return [StepTimes(), TrainingProgress(), *best, last]
+    # Only between epochs: when a step breaks off, weights, running statistics and banks do not belong together.
+    last = ModelCheckpoint(filename="last", save_top_k=1, save_on_train_epoch_end=True, **common)
+    return [StepTimes(), TrainingProgress(), UnfinishedEpoch(), *best, last]

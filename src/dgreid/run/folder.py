@@ -29,6 +29,7 @@ OF_THE_MACHINE = (
     "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices", "trainer.accelerator",
     "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps",
 )  # fmt: skip
+LENGTH = ("epochs", "trainer.max_steps")  # a run may be made longer when it is resumed
 SPACE_NEEDED = 200 * 2**20
 
 
@@ -97,11 +98,11 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
         resume: whether the user asked to continue.
 
     Returns:
-        The checkpoint to continue from, or None for a new run.
+        The checkpoint to continue from; None for a new run, or one that broke off before its first checkpoint.
 
     Raises:
-        InputError: the folder holds a run (or anything else) that would be overwritten, holds nothing to resume, or
-            was made by another configuration.
+        InputError: the folder holds a run (or anything else) that would be overwritten, holds nothing to resume, a
+            finished run, or one of another configuration.
     """
     last = folder / CHECKPOINTS / "last.ckpt"
     if resume:
@@ -124,32 +125,33 @@ def _what_to_do(folder: Path) -> str:
     return ways.format(folder) + ", or delete the folder yourself"
 
 
-def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path:
-    if not last.exists():
-        started = (folder / CONFIG).exists()
-        way = "delete that folder and start again" if started else "start the run"
-        raise InputError(f"resume=true: {folder} has no {CHECKPOINTS}/last.ckpt; {way} without resume=true")
-    stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
+def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path | None:
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"resume=true: {folder} holds no run; start it without resume=true")
+    stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / CONFIG)) or {})
     before, now = flatten(stored), flatten(config)
     changed = [
         f"{key} was {before.get(key)} and is {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not _of_the_machine(key) and key not in ("trainer.max_steps", "epochs")
+        if before.get(key) != now.get(key) and not _of_the_machine(key) and key not in LENGTH
     ]
     if changed:
         raise InputError(
             f"resume=true: {folder} was made by another configuration ({'; '.join(changed[:5])}). "
             "Resume with the same values, or start a new run with init=<this folder>"
         )
-    if (folder / RESULT).exists() and before == {
-        **now,
-        **{key: before.get(key) for key in now if _of_the_machine(key)},
-    }:
+    if _finished(folder, fingerprint(config)):
         raise InputError(
             f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run='{folder}'`, "
-            "or train longer with folder='<this folder>' and more epochs"
+            f"or train longer with folder='{folder}' and more epochs"
         )
-    return last
+    return last if last.is_file() else None
+
+
+def _finished(folder: Path, print_of_run: str) -> bool:
+    """Whether a result is there that this very configuration led to, not a shorter one."""
+    result = folder / RESULT
+    return result.is_file() and json.loads(result.read_text(encoding="utf-8")).get("fingerprint") == print_of_run
 
 
 def _check_space(folder: Path) -> None:
@@ -178,4 +180,10 @@ def claim(folder: Path, config: Mapping[str, Any]) -> None:
         raise InputError(
             f"{folder} cannot be written ({error.strerror}); choose another place with runs=..."
         ) from error
+    write_config(folder, config)
+
+
+@rank_zero_only
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Writes the configuration; a resumed run's differs in its length and in places of the machine at most."""
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))

@@ -31,7 +31,7 @@ from dgreid.run.build import (
 )
 from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
-from dgreid.run.folder import RECORD, check_free, claim, fingerprint, run_folder
+from dgreid.run.folder import RECORD, check_free, claim, fingerprint, run_folder, write_config
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
@@ -63,8 +63,7 @@ def train(config: DictConfig) -> None:
     data.setup("fit")
     module = build_module(config, build_net(config), data.infos())
     trainer = build_trainer(config, folder, list(targets))
-    if resume_from is None:
-        claim(folder, resolved)
+    write_config(folder, resolved) if config.resume else claim(folder, resolved)
     facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
     rank_zero_info(f"run folder: {folder}\n{facts['weights']['report'] or ''}".rstrip())
     for logger in trainer.loggers:
