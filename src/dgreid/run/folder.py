@@ -121,7 +121,10 @@ def _what_to_do(folder: Path) -> str:
     elif (folder / CHECKPOINTS / "last.ckpt").exists():
         ways = "it was interrupted; continue it with resume=true (folder: {}), repeat it under name=<another name>"
     else:
-        ways = "it is running, or ended before its first checkpoint; wait for it, repeat it under name=<another name>"
+        ways = (
+            "it is running, or ended before its first checkpoint; wait for it, start it over with resume=true, "
+            "repeat it under name=<another name>"
+        )
     return ways.format(folder) + ", or delete the folder yourself"
 
 
