@@ -14,7 +14,7 @@ from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
 from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, names
-from dgreid.run.load import LoadedRun, load_run
+from dgreid.run.load import find_checkpoint, load_run, read_run
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 
@@ -27,25 +27,28 @@ def evaluate(config: DictConfig) -> None:
     """
     folder = Path(config.run)
     checkpoints = names(config.checkpoint, "checkpoint")
-    run = load_run(folder, checkpoints[0])
-    config = as_in_the_run(config, run)
-    targets, sources = build_domains(config, "target"), build_domains(run.config, "sources")
-    seen = check_leaks(sources, targets, run.config.use, config.allow_seen_target or run.config.allow_seen_target)
-    set_precision(run.config)
+    of_the_run, record = read_run(folder)
+    config = as_in_the_run(config, of_the_run)
+    targets, sources = build_domains(config, "target"), build_domains(of_the_run, "sources")
+    seen = check_leaks(sources, targets, of_the_run.use, config.allow_seen_target or of_the_run.allow_seen_target)
+    for name in set(checkpoints) - {"initial"}:
+        for target in targets:
+            find_checkpoint(folder, name, target)
+    set_precision(of_the_run)
     data = build_data(config, {}, targets)
     data.setup("validate")
     trainer = lightning.Trainer(
         accelerator=config.accelerator, devices=1, precision=config.precision, logger=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=str(folder),
     )  # fmt: skip
-    rows = [row for name in checkpoints for row in _score(trainer, run, name, data, seen)]
+    rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen)]
     output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(Path(name).stem for name in checkpoints)}"
     output = output.with_name(output.name + folder_suffix(_own_overrides()))
     facts = {
-        "run": str(folder), "fingerprint": run.record["fingerprint"], "sources": run.record["sources"],
-        "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": run.record["seed"],
-        "strategy": run.record["strategy"], "protocol": run.record["protocol"], "use": run.record["use"],
-        "weights": run.record["weights"], "preprocessing": run.record["preprocessing"], "environment": environment(),
+        "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
+        "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": record["seed"],
+        "strategy": record["strategy"], "protocol": record["protocol"], "use": record["use"],
+        "weights": record["weights"], "preprocessing": record["preprocessing"], "environment": environment(),
     }  # fmt: skip
     result = write_result(output, rows, rows[-1].rule, facts)
     write_lists_and_pictures(output, rows, rows[-1].rule)
@@ -53,7 +56,7 @@ def evaluate(config: DictConfig) -> None:
     print(f"results:  {result}\npictures: {output / PICTURES}")
 
 
-def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
+def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     """The evaluation's configuration with all that it leaves open taken from the run.
 
     Places on this machine, and what was typed for this evaluation, stay as they are.
@@ -62,14 +65,14 @@ def as_in_the_run(config: DictConfig, run: LoadedRun) -> DictConfig:
     config = config.copy()
     OmegaConf.set_struct(config, False)
     for node in ("synthetic", "domain"):
-        _overlay(config[node], run.config.get(node, {}), node, typed)
-    config.target = config.target if config.target is not None else run.config.target
-    config.data = run.config.data
+        _overlay(config[node], of_the_run.get(node, {}), node, typed)
+    config.target = config.target if config.target is not None else of_the_run.target
+    config.data = of_the_run.data
     config.data.workers = config.workers
     config.data.cache = "none"
     if config.batch_size is not None:
         config.data.test_batch_size = config.batch_size
-    config.use, config.seed, config.holdout = run.config.use, run.config.seed, 0.0
+    config.use, config.seed, config.holdout = of_the_run.use, of_the_run.seed, 0.0
     return config
 
 
@@ -84,22 +87,19 @@ def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[s
 
 
 def _own_overrides() -> Sequence[str]:
-    return [
-        o
-        for o in task_overrides()
-        if o.partition("=")[0] not in ("run", "checkpoint", "target", "batch_size", "workers")
-    ]
+    shown_or_without_effect = ("run", "checkpoint", "target", "batch_size", "workers", "accelerator")
+    return [o for o in task_overrides() if o.partition("=")[0] not in shown_or_without_effect]
 
 
 def _score(
-    trainer: lightning.Trainer, first: LoadedRun, checkpoint: str, data: MultiDomainDataModule, seen: set[str]
+    trainer: lightning.Trainer, folder: Path, checkpoint: str, data: MultiDomainDataModule, seen: set[str]
 ) -> list[Row]:
     """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
     if checkpoint != "oracle":
-        run = load_run(first.folder, checkpoint)
+        run = load_run(folder, checkpoint)
         return score_targets(trainer, run.module, data, list(data.targets), Path(checkpoint).stem, run.step, seen)
     rows = []
     for target in data.targets:
-        run = load_run(first.folder, checkpoint, target)
+        run = load_run(folder, checkpoint, target)
         rows += score_targets(trainer, run.module, data, [target], checkpoint, run.step, seen)
     return rows

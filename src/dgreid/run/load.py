@@ -14,6 +14,7 @@ from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.build import build_module, build_net
 from dgreid.run.folder import CHECKPOINTS, CONFIG, RECORD
+from dgreid.run.guards import names
 from dgreid.run.warm_start import read_checkpoint
 from dgreid.types import DomainInfo
 
@@ -51,19 +52,17 @@ def load_run(folder: str | Path, checkpoint: str = "selected", target: str | Non
         folder: a run's folder.
         checkpoint: ``selected``, ``last``, ``source``, ``oracle``, ``initial`` (the weights training started from), or
             a file.
-        target: whose oracle, if the run had several targets.
+        target: whose oracle; needed if the run had several targets.
 
     Raises:
         InputError: no run there, no such checkpoint, or one that does not fit the run.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
-        raise InputError(
-            f"{folder} holds no run: {CONFIG} and {RECORD} are missing; give the folder that train.py named"
-        )
-    config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    config, record = read_run(folder)
     domains = [DomainInfo(**info) for info in record["sources"]]
+    targets = names(config.target, "target")
+    if target is None and len(targets) == 1:
+        target = targets[0]
     path = None if checkpoint == "initial" else find_checkpoint(folder, checkpoint, target)
     if path is not None and "weights" in config.net:
         # All weights come from the checkpoint: the file of first weights need not be on this machine.
@@ -71,6 +70,20 @@ def load_run(folder: str | Path, checkpoint: str = "selected", target: str | Non
     module = build_module(config, build_net(config), domains)
     step = 0 if path is None else _load_state(module, path)
     return LoadedRun(folder, config, record, module.eval(), step)
+
+
+def read_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
+    """A run's resolved configuration and its record, without any weights.
+
+    Raises:
+        InputError: no run there.
+    """
+    if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
+        raise InputError(
+            f"{folder} holds no run: {CONFIG} and {RECORD} are missing; give the folder that train.py named"
+        )
+    config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
+    return config, json.loads((folder / RECORD).read_text(encoding="utf-8"))
 
 
 def find_checkpoint(folder: Path, checkpoint: str, target: str | None = None) -> Path:
