@@ -49,9 +49,11 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
     """
 
     def main() -> None:
-        wants_stack = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        wants_stack = os.environ.get("HYDRA_FULL_ERROR") == "1" and "DGREID_MESSAGES" not in os.environ
         # Otherwise Hydra prints a stack of its own and exits before a message can be written.
         os.environ["HYDRA_FULL_ERROR"] = "1"
+        if not wants_stack:
+            os.environ["DGREID_MESSAGES"] = "1"  # tells the processes of further ranks that the user asked for no stack
         register_catalogue()
         keep_terminal_readable()
         job = task if wants_stack else _job(task)
