@@ -109,10 +109,10 @@ def _lawn(canvas: Canvas, rng: np.random.Generator, length: float) -> None:
 def _street(canvas: Canvas, rng: np.random.Generator, length: float) -> None:
     """A street at night: dark fronts, lit windows and signs, wet asphalt that mirrors the lamps."""
     horizon = between(rng, 0.28, 0.45)
-    fill(canvas, horizon, 1.0, Colour(0.20, 0.20, 0.26), Colour(0.09, 0.10, 0.17))
+    fill(canvas, horizon, 1.0, Colour(0.28, 0.28, 0.35), Colour(0.14, 0.15, 0.24))
 
     def front(left: float, width: float) -> None:
-        wall = Colour(0.22, 0.20, 0.22).scaled(between(rng, 0.6, 1.6))
+        wall = Colour(0.30, 0.28, 0.30).scaled(between(rng, 0.6, 1.5))
         box(canvas, left, horizon, left + width, 1.0, wall)
         for column in range(int(width / 0.15)):
             for floor in (0.55, 0.75, 0.93):
@@ -122,14 +122,12 @@ def _street(canvas: Canvas, rng: np.random.Generator, length: float) -> None:
             box(canvas, left + 0.04, horizon + 0.13, left + width - 0.06, horizon + 0.2, dye(rng, 1.0).scaled(1.25))
 
     side_by_side(canvas, rng, 0.35, 0.8, front)
-    pavement(canvas, rng, horizon, Colour(0.26, 0.26, 0.29).scaled(between(rng, 0.8, 1.2)), 0.12)
+    pavement(canvas, rng, horizon, Colour(0.34, 0.34, 0.37).scaled(between(rng, 0.8, 1.2)), 0.12)
 
     def lamp(left: float, width: float) -> None:
         box(canvas, left, horizon, left + 0.025, 1.0, Colour(0.1, 0.1, 0.1))
-        glow = Tube(
-            Point(left, horizon - 0.03), Point(left, 0.05), (0.06, 0.03), Paint(Colour(0.9, 0.7, 0.4)), opacity=0.3
-        )
-        canvas.draw(glow)
+        glow = Paint(Colour(0.9, 0.7, 0.4))
+        canvas.draw(Tube(Point(left, horizon - 0.03), Point(left, 0.05), (0.06, 0.03), glow, opacity=0.3))
 
     side_by_side(canvas, rng, 0.6, 1.2, lamp)
 

@@ -15,13 +15,13 @@ PIXELS = {
     SyntheticPlaza: "fb8777c08e57aaa8",
     SyntheticStation: "c5ed7507e942cdd5",
     SyntheticCampus: "bfd5a8786fb4b073",
-    SyntheticNight: "79c0323d7858c5f2",
+    SyntheticNight: "5f2f9a930fe58ed9",
 }
 FILES = {
     SyntheticPlaza: "b973cb7e6d3fea54",
     SyntheticStation: "099f239790534f41",
     SyntheticCampus: "ab199ed15fc99d77",
-    SyntheticNight: "3002487082246c84",
+    SyntheticNight: "21bece24c663e6c2",
 }
 
 
