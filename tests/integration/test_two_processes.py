@@ -35,8 +35,10 @@ def run_ranks(folder: Path, overrides: list[str]) -> list[dict[str, torch.Tensor
             subprocess.Popen(
                 [sys.executable, str(script), str(folder / f"{rank}.pt"), *overrides],
                 env={**os.environ, **place, "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         )
     try:
         for process in processes:

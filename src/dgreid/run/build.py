@@ -83,7 +83,11 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
     try:
         module.configure_optimizers()  # wrong values show before anything is trained
     except (TypeError, ValueError) as error:
-        raise InputError(f"optim or schedule: {error}; see conf/optim and conf/schedule for what they take") from error
+        values = [f"{key}={value}" for group in (config.optim, config.schedule) for key, value in group.items()]
+        typed = ", ".join(value for value in values if not value.startswith("_"))
+        raise InputError(
+            f"optim and schedule do not take {typed}: {error}; see conf/optim and conf/schedule for what they do"
+        ) from error
     return module
 
 

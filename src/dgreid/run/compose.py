@@ -110,7 +110,7 @@ def readable(error: BaseException) -> str | None:
 
 def _missing_config(error: MissingConfigException) -> str:
     wanted = str(error.missing_cfg_file or "")
-    group, _, option = wanted.rpartition("/")
+    group, _, option = wanted.partition("/")
     folder = conf_folder() / group
     options = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")}
     if not group or not options:

@@ -105,7 +105,8 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
             finished run, or one of another configuration.
     """
     last = folder / CHECKPOINTS / "last.ckpt"
-    if rank_zero_only.rank:  # the process that launched this one has asked, and claimed the folder
+    # The process that launched the further ranks has asked, and claimed the folder.
+    if rank_zero_only.rank:  # type: ignore[attr-defined] # set by Lightning
         return last if resume and last.is_file() else None
     if resume:
         return _resumable(folder, last, config)

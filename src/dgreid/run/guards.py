@@ -12,6 +12,7 @@ from dgreid.errors import InputError, nearest
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
+MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 def names(value: object, key: str) -> list[str]:
@@ -39,6 +40,7 @@ def check_training(config: DictConfig) -> None:
     names(config.target, "target")
     _one_of(config.use, USES, "use")
     _one_of(config.selection, RULES, "selection")
+    _one_of(config.matmul_precision, MATMUL_PRECISIONS, "matmul_precision")
     _positive_integer(config.epochs, "epochs")
     _positive_integer(config.steps_per_epoch, "steps_per_epoch")
     if config.evaluate_every is not None:
@@ -56,6 +58,10 @@ def check_training(config: DictConfig) -> None:
             f"trainer.accumulate_grad_batches={config.trainer.accumulate_grad_batches}: only 1 is possible, because a "
             "strategy's part after the step (memory updates) would meet weights that have not moved. "
             "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
+        )
+    if not isinstance(config.data.workers, int) or config.data.workers < 0:
+        raise InputError(
+            f"data.workers={config.data.workers}: a whole number, not negative; 0 loads in the main process"
         )
     if config.seed is None or not isinstance(config.seed, int):
         raise InputError(f"seed={config.seed}: a whole number")

@@ -63,7 +63,8 @@ def start_from(net: nn.Module, start: Path) -> None:
     tensors = read_state_dict(path)
     ours = {name.removeprefix("net."): value for name, value in tensors.items() if name.startswith("net.")}
     report = load_matching(net, ours or own_names(tensors), str(start), file=str(path), sha256=file_sha256(path))
-    if not report.matched:
+    # Batch normalisation counts its batches in nets of any shape.
+    if all(name.endswith("num_batches_tracked") for name in report.matched):
         raise InputError(f"init={start}: no tensor of {path} fits this net; choose the net it was trained with")
     net.weights_report = report  # type: ignore[assignment] # an attribute of ReIDNet
     rank_zero_info(f"init: {report.details()}")
