@@ -82,9 +82,11 @@ def _job(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
             task(config)
         except Exception as error:
             message = readable(error)
-            if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if message is None:
                 raise
             print(f"error: {message}", file=sys.stderr)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise InputError("not every run of this sweep succeeded; the messages stand above") from None
             sys.exit(1)
 
     return job
