@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DOMAINS ?=
+DEMO := runs/demo/synthetic_plaza+synthetic_station+synthetic_campus_to_synthetic_night/fb/seed0
 RUN := $(VENV)/bin/python
 # Newer than pyproject.toml and constraints.txt: what they ask for is installed.
 INSTALLED := $(VENV)/.dgreid-installed
@@ -39,7 +40,13 @@ $(RUN):
 	  "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 demo: $(INSTALLED) ## train on three synthetic domains, evaluate on a fourth (at most 4 minutes)
-	@$(RUN) train.py experiment=demo
+	@test -f "$(DEMO)/result.json" || $(RUN) train.py experiment=demo $(if $(wildcard $(DEMO)/config.yaml),resume=true)
+	@$(RUN) evaluate.py run='$(DEMO)' 'checkpoint=[initial,last]'
+	@echo
+	@echo "the run:  $(DEMO)"
+	@echo "next:     $(RUN) train.py experiment=demo strategy=fbf        another method"
+	@echo "          $(RUN) train.py experiment=demo protocol=synthetic/to_plaza   another unseen domain"
+	@echo "          $(RUN) -m dgreid.data check        your own Market-1501, MSMT17, CUHK03 (README, real data)"
 
 test: $(INSTALLED) ## unit, contract and integration tests (at most 15 minutes on 2 cores)
 	@$(RUN) -m pytest
