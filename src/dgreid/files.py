@@ -17,17 +17,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
     Raises:
         InputError: the file cannot be written (no space, no permission).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        write(temporary)
-        temporary.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

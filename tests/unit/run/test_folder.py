@@ -1,0 +1,147 @@
+"""A run's folder: named by what the run is, taken by one process, resumed only as itself."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from dgreid.errors import InputError
+from dgreid.run.folder import CONFIG, RESULT, check_free, claim, fingerprint, flatten, folder_suffix, run_folder
+
+CONFIG_OF_RUN = {
+    "name": "mine", "sources": ["a", "b"], "target": "c", "seed": 7, "runs": "out", "folder": None, "epochs": 3,
+    "optim": {"lr": 0.1}, "data_root": "/data", "data": {"workers": 2, "height": 64}, "trainer": {"max_steps": -1},
+    "domain": {"a": {"_target_": "A", "data_root": "/data", "crops": "detected"}},
+}  # fmt: skip
+
+
+def folder_of(*overrides, **values):
+    config = OmegaConf.create({**CONFIG_OF_RUN, **values})
+    return run_folder(config, overrides, "fbf").as_posix()
+
+
+class TestName:
+    def test_it_is_what_the_run_is(self):
+        assert folder_of() == "out/mine/a+b_to_c/fbf/seed7"
+        assert folder_of(target=["c", "d"]) == "out/mine/a+b_to_c+d/fbf/seed7"
+
+    def test_other_values_follow_in_one_order(self):
+        expected = "out/mine/a+b_to_c/fbf/seed7_net-small_optim.lr-0.01"
+        assert folder_of("optim.lr=0.01", "net=small") == expected
+        assert folder_of("net=small", "optim.lr=0.01") == expected
+        assert folder_of("+net=small", "optim.lr=0.01") == expected
+
+    @pytest.mark.parametrize(
+        "override",
+        ["seed=7", "sources=[a,b]", "strategy=fbf", "data_root=/elsewhere", "data.workers=4", "data.cache=disk",
+         "trainer.devices=2", "logger=wandb", "runs=other", "resume=true", "logger.project=x", "protocol=p/q",
+         "hydra.verbose=true", "data.test_batch_size=3"],
+    )  # fmt: skip
+    def test_what_the_path_says_or_the_machine_needs_does_not_show(self, override):
+        assert folder_of(override) == folder_of()
+
+    @pytest.mark.parametrize("override", ["data.height=32", "trainer.precision=bf16-mixed", "use=train+test"])
+    def test_what_changes_numbers_shows(self, override):
+        assert folder_of(override) != folder_of()
+
+    def test_a_folder_of_ones_own(self):
+        assert folder_of("optim.lr=1", folder="here/it/is") == "here/it/is"
+
+    @settings(deadline=None, derandomize=True, max_examples=50)
+    @given(st.dictionaries(st.from_regex(r"\A[a-z]{2,8}\.[a-z]{1,8}\Z"), st.text(max_size=60), max_size=6))
+    def test_it_is_a_file_name(self, values):
+        suffix = folder_suffix([f"{key}={value}" for key, value in values.items()])
+        assert len(suffix) <= 61
+        assert not set(suffix) & set("/\\ '\"[]{}$*?:=,\n\t")
+
+    def test_long_names_stay_apart(self):
+        names = {folder_suffix(["a.b=" + "x" * 100 + end]) for end in "12"}
+        assert len(names) == 2
+        assert all(len(name) <= 61 for name in names)
+        cells = {folder_of(sources=["s" * 100, "t" * 100, end]) for end in "12"}
+        assert len(cells) == 2
+        assert all(len(part) <= 200 for cell in cells for part in cell.split("/"))
+
+
+class TestFingerprint:
+    def test_the_machine_does_not_count(self):
+        moved = {**CONFIG_OF_RUN, "data_root": "/other", "runs": "elsewhere", "data": {"workers": 0, "height": 64}}
+        moved["domain"] = {"a": {"_target_": "A", "data_root": "/other", "crops": "detected"}}
+        assert fingerprint(moved) == fingerprint(CONFIG_OF_RUN)
+        assert fingerprint(dict(reversed(CONFIG_OF_RUN.items()))) == fingerprint(CONFIG_OF_RUN)
+
+    @pytest.mark.parametrize("change", [{"seed": 8}, {"optim": {"lr": 0.2}}, {"epochs": 4}, {"target": "d"}])
+    def test_what_changes_results_counts(self, change):
+        assert fingerprint({**CONFIG_OF_RUN, **change}) != fingerprint(CONFIG_OF_RUN)
+
+    def test_flat_keys(self):
+        assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+class TestTaking:
+    def test_a_claimed_folder_is_not_free(self, tmp_path):
+        assert check_free(tmp_path / "run", CONFIG_OF_RUN, resume=False) is None
+        claim(tmp_path / "run", CONFIG_OF_RUN)
+        assert OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / CONFIG)) == CONFIG_OF_RUN
+        with pytest.raises(InputError, match="never overwritten: it is running, or ended before"):
+            check_free(tmp_path / "run", CONFIG_OF_RUN, resume=False)
+        with pytest.raises(InputError, match="taken by another process"):
+            claim(tmp_path / "run", CONFIG_OF_RUN)
+
+    def test_the_advice_fits_the_state(self, tmp_path):
+        claim(tmp_path, CONFIG_OF_RUN)
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "last.ckpt").touch()
+        with pytest.raises(InputError, match="interrupted; continue it with resume=true"):
+            check_free(tmp_path, CONFIG_OF_RUN, resume=False)
+        (tmp_path / RESULT).write_text(json.dumps({"fingerprint": fingerprint(CONFIG_OF_RUN)}))
+        with pytest.raises(InputError, match=r"finished; see it with `python evaluate.py run="):
+            check_free(tmp_path, CONFIG_OF_RUN, resume=False)
+
+    def test_resuming(self, tmp_path):
+        with pytest.raises(InputError, match="holds no run; start it without resume=true"):
+            check_free(tmp_path, CONFIG_OF_RUN, resume=True)
+        claim(tmp_path, CONFIG_OF_RUN)
+        assert check_free(tmp_path, CONFIG_OF_RUN, resume=True) is None
+        last = tmp_path / "checkpoints" / "last.ckpt"
+        last.parent.mkdir()
+        last.touch()
+        assert check_free(tmp_path, CONFIG_OF_RUN, resume=True) == last
+        assert check_free(tmp_path, {**CONFIG_OF_RUN, "runs": "x", "epochs": 9}, resume=True) == last
+        with pytest.raises(InputError, match=r"another configuration \(optim.lr was 0.1 and is 5\).*init="):
+            check_free(tmp_path, {**CONFIG_OF_RUN, "optim": {"lr": 5}}, resume=True)
+        (tmp_path / RESULT).write_text(json.dumps({"fingerprint": fingerprint(CONFIG_OF_RUN)}))
+        with pytest.raises(InputError, match=r"finished run.*more epochs"):
+            check_free(tmp_path, CONFIG_OF_RUN, resume=True)
+        assert check_free(tmp_path, {**CONFIG_OF_RUN, "epochs": 9}, resume=True) == last
+
+    def test_a_place_that_cannot_be_written(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match=r"cannot be written .*runs="):
+            claim(tmp_path / "file" / "run", CONFIG_OF_RUN)
+
+    def test_one_of_two_processes_wins(self, tmp_path):
+        context = multiprocessing.get_context("fork")
+        barrier, outcomes = context.Barrier(2), context.SimpleQueue()
+        racers = [context.Process(target=race, args=(tmp_path / "run", barrier, outcomes)) for _ in range(2)]
+        for racer in racers:
+            racer.start()
+        found = sorted(outcomes.get() for _ in racers)
+        for racer in racers:
+            racer.join(timeout=60)
+        assert found == ["taken by another process", "won"]
+        assert OmegaConf.load(tmp_path / "run" / CONFIG) == CONFIG_OF_RUN
+
+
+def race(folder, barrier, outcomes):
+    barrier.wait(timeout=60)
+    try:
+        claim(folder, CONFIG_OF_RUN)
+        outcomes.put("won")
+    except InputError as error:
+        outcomes.put("taken by another process" if "taken by another process" in str(error) else str(error))

@@ -1,0 +1,57 @@
+"""The guard against testing on people that were trained on."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from dgreid.errors import InputError
+from dgreid.run.guards import check_leaks, check_start, known_domains, names
+
+FAMILIES = {"cuhk03": "cuhk", "cuhknp": "cuhk", "market1501": "market", "dukemtmc": "duke"}
+
+
+def domains(*wanted):
+    return {name: SimpleNamespace(family=FAMILIES[name]) for name in wanted}
+
+
+def test_unseen_targets_pass():
+    assert check_leaks(domains("market1501", "cuhk03"), domains("dukemtmc"), "train+test", False) == set()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize("use", ["train", "train+test"])
+def test_the_same_people_in_another_dress_never_pass(use, allowed):
+    with pytest.raises(InputError, match="target=cuhknp shows the same people as source cuhk03"):
+        check_leaks(domains("market1501", "cuhk03"), domains("cuhknp"), use, allowed)
+
+
+def test_a_seen_domain_passes_only_by_name_and_with_disjoint_people():
+    sources, targets = domains("market1501", "dukemtmc"), domains("dukemtmc", "cuhk03")
+    with pytest.raises(InputError, match=r"target=dukemtmc is among the sources.*allow_seen_target=true"):
+        check_leaks(sources, targets, "train", False)
+    with pytest.raises(InputError, match="set use=train"):
+        check_leaks(sources, targets, "train+test", True)
+    assert check_leaks(sources, targets, "train", True) == {"dukemtmc"}
+
+
+def test_names():
+    assert names("a", "target") == ["a"]
+    assert names(OmegaConf.create(["a", "b"]), "target") == ["a", "b"]
+    with pytest.raises(InputError, match="target names b twice"):
+        names(["b", "a", "b"], "target")
+    for nothing in (None, []):
+        with pytest.raises(InputError, match="target is empty"):
+            names(nothing, "target")
+
+
+def test_unknown_domains_and_starts(tmp_path):
+    with pytest.raises(InputError, match="sources=markt1501: no such domain; did you mean 'market1501'"):
+        known_domains(["markt1501"], FAMILIES, "sources")
+    known_domains(list(FAMILIES), FAMILIES, "sources")
+    check_start(None)
+    check_start(str(tmp_path))
+    with pytest.raises(InputError, match=r"init=.*no such run folder or checkpoint"):
+        check_start(str(tmp_path / "none"))

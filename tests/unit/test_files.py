@@ -1,0 +1,48 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dgreid.errors import InputError
+from dgreid.files import write_atomically, write_json, write_text
+
+
+def test_what_is_written_is_there(tmp_path):
+    path = tmp_path / "new" / "a.json"
+    assert write_json(path, {"name": "Grün", "b": [1, None]}) == path
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Grün", "b": [1, None]}
+    write_text(path, "second")
+    assert path.read_text() == "second"
+    assert [other.name for other in path.parent.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("bug")])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = write_text(tmp_path / "table.csv", "old")
+
+    def half(temporary):
+        temporary.write_text("ha")
+        raise error
+
+    expected = InputError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected) as caught:
+        write_atomically(path, half)
+    if isinstance(error, OSError):
+        assert str(caught.value).startswith(f"{path} cannot be written: No space left on device; free space")
+    assert path.read_text() == "old"
+    assert [other.name for other in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_the_temporary_file_keeps_the_ending(tmp_path):
+    seen = []
+    write_atomically(tmp_path / "curve.png", lambda temporary: seen.append(temporary.suffix) or temporary.touch())
+    assert seen == [".png"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be written"):
+        write_text(tmp_path / "file" / "a.txt", "text")
