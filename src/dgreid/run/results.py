@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -84,9 +85,9 @@ def write_result(folder: Path, rows: Sequence[Row], selection: str, facts: Mappi
 
 def print_table(rows: Sequence[Row]) -> None:
     """The rows as a table on the terminal, in percent."""
-    table = Table()
-    table.add_column("target")
-    table.add_column("net")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("target", overflow="fold")
+    table.add_column("net", overflow="fold")
     for name in SHOWN.values():
         table.add_column(name, justify="right")
     for row in rows:
