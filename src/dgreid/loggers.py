@@ -121,8 +121,8 @@ def with_wandb(
             f"wandb: no key or offline mode; this run is kept in {folder}/wandb, `wandb sync` uploads it later"
         )
     # wandb would stage copies of tables and pictures in the home folder otherwise.
-    os.environ.setdefault("WANDB_DATA_DIR", str(folder))
-    os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
+    _set_unless_chosen("WANDB_DATA_DIR", str(folder))
+    _set_unless_chosen("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
     name = "/".join(Path(folder).parts[-4:])
     identifier = name.replace("/", "-")[-120:]
     logger = WandbLogger(
@@ -145,6 +145,15 @@ def publish(loggers: Sequence[Logger], summary: Mapping[str, float], pictures: S
             logger.experiment.summary.update(dict(summary))
             logger.log_image("pictures", [str(path) for path in pictures], caption=[path.stem for path in pictures])
             logger.experiment.finish()
+
+
+_OWN_PLACES: dict[str, str] = {}
+
+
+def _set_unless_chosen(variable: str, place: str) -> None:
+    """Sets an environment variable, also a second time in a sweep, but not over the user's own value."""
+    if os.environ.get(variable) == _OWN_PLACES.get(variable):
+        os.environ[variable] = _OWN_PLACES[variable] = place
 
 
 def _has_wandb_key() -> bool:

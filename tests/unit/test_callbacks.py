@@ -1,0 +1,99 @@
+"""The share of time spent waiting for data, by a clock that the test turns."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from dgreid import callbacks
+from dgreid.callbacks import StepTimes, UnfinishedEpoch, peak_memory_bytes, total_steps
+
+
+class Clock:
+    """Time that passes only when told."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr(callbacks.time, "perf_counter", lambda: self.now)
+
+
+class Module:
+    """Notes what is logged."""
+
+    def __init__(self):
+        self.logged = []
+
+    def log_dict(self, values):
+        self.logged.append(values)
+
+
+def fit(times, clock, steps, log_every=1, evaluation=0.0, epochs=1):
+    """Lets the hooks of a training loop pass; each step waits and computes for so many seconds."""
+    trainer = SimpleNamespace(global_step=0, log_every_n_steps=log_every, is_global_zero=True)
+    module = Module()
+    for _ in range(epochs):
+        times.on_train_epoch_start(trainer, module)
+        for waiting, computing in steps:
+            clock.now += waiting
+            times.on_train_batch_start(trainer, module, None, 0)
+            clock.now += computing
+            trainer.global_step += 1
+            times.on_train_batch_end(trainer, module, None, None, 0)
+        clock.now += evaluation
+        times.on_train_epoch_end(trainer, module)
+    return module.logged
+
+
+def test_a_slow_loader_shows(monkeypatch, capsys):
+    clock, times = Clock(monkeypatch), StepTimes()
+    logged = fit(times, clock, [(3.0, 1.0), (0.0, 2.0)])
+    assert [values["seconds_per_step"] for values in logged] == pytest.approx([4.0, 2.0])
+    assert [values["data_wait"] for values in logged] == pytest.approx([0.75, 0.0])
+    assert times.seconds == pytest.approx(6.0)
+    assert "hint: 50 % of the time went into waiting for data" in capsys.readouterr().err
+
+
+def test_means_over_the_steps_since_the_last_log(monkeypatch):
+    logged = fit(StepTimes(), Clock(monkeypatch), [(1.0, 1.0), (0.0, 4.0), (0.0, 1.0)], log_every=2)
+    assert len(logged) == 1
+    assert logged[0] == pytest.approx({"seconds_per_step": 3.0, "data_wait": 1 / 6})
+
+
+def test_evaluation_is_not_waiting(monkeypatch, capsys):
+    clock, times = Clock(monkeypatch), StepTimes()
+    logged = fit(times, clock, [(0.1, 0.9)], evaluation=50.0, epochs=3)
+    assert [values["data_wait"] for values in logged] == pytest.approx([0.1] * 3)
+    assert times.seconds == pytest.approx(3.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_hint_comes_once(monkeypatch, capsys):
+    fit(StepTimes(), Clock(monkeypatch), [(1.0, 1.0)], epochs=3)
+    assert capsys.readouterr().err.count("hint") == 1
+
+
+def test_a_resumed_run_reports_all_its_time(monkeypatch):
+    clock, first, second = Clock(monkeypatch), StepTimes(), StepTimes()
+    fit(first, clock, [(0.5, 1.5)])
+    second.load_state_dict(first.state_dict())
+    fit(second, clock, [(0.0, 1.0)])
+    assert second.seconds == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("step", "processed"), [(4, 1), (6, 1), (7, 1), (8, 2)])
+def test_an_epoch_that_was_cut_short_is_not_over(step, processed):
+    counted = -(-step // 4)
+    loops = {"fit_loop": {"epoch_progress": {"total": {"processed": counted}, "current": {"processed": counted}}}}
+    trainer = SimpleNamespace(global_step=step, num_training_batches=4)
+    UnfinishedEpoch().on_save_checkpoint(trainer, None, {"loops": loops})
+    assert {count["processed"] for count in loops["fit_loop"]["epoch_progress"].values()} == {processed}
+
+
+@pytest.mark.parametrize(("max_steps", "expected"), [(-1, 12), (5, 5), (0, 0), (50, 12)])
+def test_total_steps(max_steps, expected):
+    assert total_steps(SimpleNamespace(num_training_batches=4, max_epochs=3, max_steps=max_steps)) == expected
+
+
+def test_peak_memory_is_in_bytes():
+    assert 20 * 2**20 < peak_memory_bytes()["process"] < 2**40
