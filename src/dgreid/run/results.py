@@ -87,14 +87,15 @@ def print_table(rows: Sequence[Row]) -> None:
     """The rows as a table on the terminal, in percent."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("target", overflow="fold")
-    table.add_column("net", overflow="fold")
+    table.add_column("weights")
+    table.add_column("step", justify="right")
     for name in SHOWN.values():
         table.add_column(name, justify="right")
     for row in rows:
         target = f"{row.target} (seen domain)" if row.seen else row.target
         summary = row.result.summary()
-        label = "untrained" if row.rule == "initial" else f"{row.rule} (step {row.step})"
-        table.add_row(target, label, *(f"{100 * summary[key]:.1f}" for key in SHOWN))
+        weights = "untrained" if row.rule == "initial" else row.rule
+        table.add_row(target, weights, str(row.step), *(f"{100 * summary[key]:.1f}" for key in SHOWN))
     console = Console()
     console.print(table)
     for row in {row.target: row for row in rows if row.result.summary()["invalid_queries"]}.values():
