@@ -1,0 +1,126 @@
+"""The Lightning module adds nothing to a method: order of calls, randomness, normalisation."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from dgreid.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from dgreid.errors import InputError
+from dgreid.module import ReIDModule
+from dgreid.strategies.base import TrainingStrategy
+from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
+
+DOMAINS = (DomainInfo("a", 4, 8, 2, ""), DomainInfo("b", 3, 6, 2, ""))
+
+
+class Net(nn.Module):
+    """A linear map of mean colours."""
+
+    feature_dimension = 2
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, images):
+        pooled = self.linear(images.mean((2, 3)))
+        return Features(pooled, pooled)
+
+
+class Recorder(TrainingStrategy):
+    """Writes down what it is asked, and by which weights."""
+
+    def __init__(self, value=1.0):
+        super().__init__()
+        self.calls, self.draws, self.value = [], [], value
+
+    def setup(self, net, domains):
+        self.calls.append(("setup", [domain.name for domain in domains]))
+
+    def loss(self, net, batches, clock):
+        self.calls.append(("loss", clock, net.linear.weight.detach().clone(), torch.is_grad_enabled(), net.training))
+        self.draws.append(("loss", clock.step, torch.rand(()).item()))
+        self.images = {name: batch.images for name, batch in batches.items()}
+        loss = sum(net(batch.images).pooled.square().mean() for batch in batches.values()) * self.value
+        return StepResult(loss, {"loss/a": loss.detach()}, {})
+
+    def after_step(self, net, batches, result, clock):
+        self.calls.append(("after", clock, net.linear.weight.detach().clone(), torch.is_grad_enabled(), net.training))
+        self.draws.append(("after", clock.step, torch.rand(()).item()))
+
+
+def batch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.zeros(2, dtype=torch.int64)
+    images = torch.randint(0, 256, (2, 3, 4, 4), generator=generator, dtype=torch.uint8)
+    return ReIDBatch(images, labels, labels, labels)
+
+
+def fit(strategy, tmp_path, seed=0, steps=3):
+    torch.manual_seed(3)
+    module = ReIDModule(
+        Net(), strategy, DOMAINS, lambda p: torch.optim.SGD(p, lr=0.1), lambda o: LambdaLR(o, lambda e: 0.5**e), seed
+    )
+    loader = DataLoader([{"a": batch(i), "b": batch(10 + i)} for i in range(steps)], batch_size=None)
+    trainer = lightning.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=str(tmp_path),
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    return module
+
+
+def test_the_order_of_a_step(tmp_path):
+    strategy = Recorder()
+    fit(strategy, tmp_path, seed=9)
+    assert strategy.calls[0] == ("setup", ["a", "b"])
+    assert [call[0] for call in strategy.calls[1:]] == ["loss", "after"] * 6
+    for step, (loss, after) in enumerate(zip(strategy.calls[1::2], strategy.calls[2::2], strict=True)):
+        assert loss[1] == after[1] == Clock(step, step // 3, pytest.approx(0.1 * 0.5 ** (step // 3)), 9)
+        assert not torch.equal(loss[2], after[2]), "after_step must meet the new weights"
+        assert loss[3:] == (True, True)
+        assert after[3:] == (False, True)
+    for after, following in zip(strategy.calls[2::2], strategy.calls[3::2], strict=False):
+        assert torch.equal(after[2], following[2])
+
+
+def test_random_numbers_are_a_function_of_seed_and_step(tmp_path):
+    first, again, other = Recorder(), Recorder(), Recorder()
+    fit(first, tmp_path)
+    torch.rand(5)
+    fit(again, tmp_path)
+    fit(other, tmp_path, seed=1)
+    assert first.draws == again.draws
+    values = [value for _, _, value in first.draws + other.draws]
+    assert len(set(values)) == len(values)
+
+
+def test_images_are_normalised(tmp_path):
+    strategy = Recorder()
+    fit(strategy, tmp_path, steps=1)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    torch.testing.assert_close(strategy.images["b"], (batch(10).images.float() / 255 - mean) / std)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops(tmp_path, value):
+    with pytest.raises(InputError, match=r"not finite at step 0 \(epoch 0, learning rate 0.1\): loss/a = (nan|inf)"):
+        fit(Recorder(value), tmp_path)
+
+
+def test_a_module_for_evaluation_cannot_be_trained():
+    with pytest.raises(InputError, match="loaded for evaluation"):
+        ReIDModule(Net(), Recorder(), DOMAINS).configure_optimizers()
+
+
+def test_centroids_are_not_taken_for_those_who_do_not_ask():
+    module = ReIDModule(Net(), Recorder(), DOMAINS)
+    module._trainer = SimpleNamespace(global_step=0)  # neither a data module nor a device to ask
+    module.on_train_start()
