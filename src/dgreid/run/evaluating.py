@@ -44,10 +44,11 @@ def evaluate(config: DictConfig) -> None:
     rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen)]
     output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(Path(name).stem for name in checkpoints)}"
     output = output.with_name(output.name + folder_suffix(_own_overrides()))
+    protocol = record["protocol"] if list(targets) == names(of_the_run.target, "target") else None
     facts = {
         "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
         "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": record["seed"],
-        "strategy": record["strategy"], "protocol": record["protocol"], "use": record["use"],
+        "strategy": record["strategy"], "protocol": protocol, "use": record["use"],
         "weights": record["weights"], "preprocessing": record["preprocessing"], "environment": environment(),
     }  # fmt: skip
     result = write_result(output, rows, rows[-1].rule, facts)

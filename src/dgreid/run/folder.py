@@ -69,11 +69,12 @@ def _short(text: str, length: int) -> str:
 
 def fingerprint(config: Mapping[str, Any]) -> str:
     """Sha256 (hex) of all values that can change a result; equal for equal runs on any machine."""
-    flat = {key: value for key, value in flatten(config).items() if not _of_the_machine(key)}
+    flat = {key: value for key, value in flatten(config).items() if not of_the_machine(key)}
     return hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _of_the_machine(key: str) -> bool:
+def of_the_machine(key: str) -> bool:
+    """Whether a dotted key says where or how a run is computed, not what it is."""
     catalogued = key.startswith("domain.") and key.rpartition(".")[2] in ("data_root", "folder")
     return catalogued or any(key == other or key.startswith(f"{other}.") for other in OF_THE_MACHINE)
 
@@ -139,7 +140,7 @@ def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path | No
     changed = [
         f"{key} was {before.get(key)} and is {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not _of_the_machine(key) and key not in LENGTH
+        if before.get(key) != now.get(key) and not of_the_machine(key) and key not in LENGTH
     ]
     if changed:
         raise InputError(

@@ -59,6 +59,12 @@ def check_training(config: DictConfig) -> None:
             "strategy's part after the step (memory updates) would meet weights that have not moved. "
             "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
         )
+    devices = config.trainer.get("devices", 1)
+    if isinstance(devices, int) and devices > 1 and config.data.identities_per_batch % devices:
+        raise InputError(
+            f"data.identities_per_batch={config.data.identities_per_batch} on trainer.devices={devices}: it is the "
+            f"number over all processes and must be a multiple of theirs"
+        )
     if not isinstance(config.data.workers, int) or config.data.workers < 0:
         raise InputError(
             f"data.workers={config.data.workers}: a whole number, not negative; 0 loads in the main process"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +32,7 @@ from dgreid.run.build import (
 )
 from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
-from dgreid.run.folder import RECORD, check_free, claim, fingerprint, run_folder, write_config
+from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, run_folder, write_config
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
@@ -96,7 +97,7 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
     return {
         "fingerprint": fingerprint(resolved),
         "strategy": choices.get("strategy"),
-        "protocol": choices.get("protocol"),
+        "protocol": protocol_name(choices.get("protocol"), config.holdout, task_overrides()),
         "use": config.use,
         "seed": config.seed,
         "sources": [info._asdict() for info in module.domains],
@@ -112,6 +113,20 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
         "environment": environment(),
         "command": task_overrides(),
     }  # fmt: skip
+
+
+def protocol_name(protocol: str | None, holdout: float, overrides: Sequence[str]) -> str | None:
+    """The protocol's name, marked as a variant where what it says of data was overridden or identities are held out.
+
+    Args:
+        protocol: its file in ``conf/protocol``, if one was chosen.
+        holdout: share of the sources' identities that is not trained on.
+        overrides: what was typed, ``key=value`` each.
+    """
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    of_the_data = [key for key in keys if key.partition(".")[0] in ("sources", "target", "use", "domain", "synthetic")]
+    deviates = holdout > 0 or not all(map(of_the_machine, of_the_data))
+    return f"variant of {protocol}" if protocol and deviates else protocol
 
 
 def _weights(net: nn.Module) -> dict[str, Any]:
