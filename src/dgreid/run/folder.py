@@ -75,7 +75,10 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 
 def of_the_machine(key: str) -> bool:
     """Whether a dotted key says where or how a run is computed, not what it is."""
-    catalogued = key.startswith("domain.") and key.rpartition(".")[2] in ("data_root", "folder")
+    group, _, name = key.partition(".")
+    # Of the synthetic domains `folder` is a place; of one's own data it says which data they are.
+    kept_in = ("data_root", "folder") if name.startswith("synthetic_") else ("data_root",)
+    catalogued = group == "domain" and key.rpartition(".")[2] in kept_in
     return catalogued or any(key == other or key.startswith(f"{other}.") for other in OF_THE_MACHINE)
 
 

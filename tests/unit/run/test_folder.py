@@ -145,3 +145,12 @@ def race(folder, barrier, outcomes):
         outcomes.put("won")
     except InputError as error:
         outcomes.put("taken by another process" if "taken by another process" in str(error) else str(error))
+
+
+def test_ones_own_folder_is_what_a_run_is_and_a_synthetic_one_only_a_place():
+    def printed(name, key, value):
+        return fingerprint({"domain": {name: {key: value}}})
+
+    assert printed("folder", "folder", "a") != printed("folder", "folder", "b")
+    assert printed("synthetic_plaza", "folder", "a") == printed("synthetic_plaza", "folder", "b")
+    assert printed("market1501", "data_root", "a") == printed("market1501", "data_root", "b")

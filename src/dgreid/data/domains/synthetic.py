@@ -101,6 +101,11 @@ class SyntheticDomain(Domain):
         """
         return ensure_generated(self.plan, self.folder.absolute())
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it was drawn already; asking draws nothing."""
+        return (self.folder / self.plan.folder_name).is_dir()
+
     def list_images(self) -> Mapping[Subset, Sequence[ReIDRecord]]:
         """Reads the files with the real data set's loader."""
         return self.loader(data_root=self.root, name=self.name).list_images()

@@ -95,3 +95,11 @@ def test_no_folder_is_refused():
 def test_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert domain(SyntheticPlaza, "~/data").folder == Path(tmp_path) / "data"
+
+
+def test_asking_whether_it_is_on_disk_draws_nothing(tmp_path):
+    made = domain(SyntheticPlaza, tmp_path)
+    assert not made.is_on_disk
+    assert not list(tmp_path.iterdir())
+    made.records("query")
+    assert made.is_on_disk
