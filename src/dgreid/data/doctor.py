@@ -16,10 +16,11 @@ from PIL import Image
 
 from dgreid.data.cuhk03_mat import read_mat_image
 from dgreid.data.domains.base import SUBSETS, CountWarning, Domain, Subset, list_hash
+from dgreid.data.sets import RetrievalSet
 from dgreid.errors import InputError
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
 
-Lists = Mapping[Subset, Sequence[ReIDRecord]]
+Lists = Mapping[Subset, tuple[ReIDRecord, ...]]
 EXAMPLES = 3
 STRAY = ("._*", "Thumbs.db", "__MACOSX", ".DS_Store")
 
@@ -96,7 +97,7 @@ def examine(domain: Domain, *, read_images: bool, advance: Callable[[], None] = 
     cameras = None if domain.highest_camera is None else domain.highest_camera + 1
     findings = [
         *_count_findings(domain, lists, cameras if expected else None),
-        *_query_findings(lists),
+        *_query_findings(RetrievalSet(domain.name, lists["query"], lists["gallery"])),
         *_stray_findings(root, lists),
         *(_content_findings(lists, advance) if read_images else ()),
     ]
@@ -110,14 +111,6 @@ def examine(domain: Domain, *, read_images: bool, advance: Callable[[], None] = 
         subsets={subset: _subset(domain, subset, records) for subset, records in lists.items() if records},
         findings=findings,
     )
-
-
-def unmatched_queries(query: Iterable[ReIDRecord], gallery: Iterable[ReIDRecord]) -> int:
-    """Queries without a gallery image of the same person from another camera; an unknown camera is always another."""
-    seen: dict[int, set[int]] = defaultdict(set)
-    for record in gallery:
-        seen[record.identity].add(record.camera)
-    return sum(not (seen[q.identity] - ({q.camera} - {UNKNOWN_CAMERA})) for q in query)
 
 
 def _subset(domain: Domain, subset: Subset, records: Sequence[ReIDRecord]) -> SubsetReport:
@@ -142,10 +135,9 @@ def _count_findings(domain: Domain, lists: Lists, cameras: int | None) -> Iterab
         )
 
 
-def _query_findings(lists: Lists) -> Iterable[Finding]:
-    query, gallery = lists["query"], lists["gallery"]
-    unmatched = unmatched_queries(query, gallery)
-    if query and unmatched == len(query):
+def _query_findings(tested: RetrievalSet) -> Iterable[Finding]:
+    unmatched = tested.query_count - tested.valid_queries
+    if unmatched and not tested.valid_queries:
         yield Finding(
             "problem",
             f"none of the {unmatched:,} queries has a valid match (the same person from another camera) in the gallery",

@@ -4,17 +4,14 @@ import shutil
 
 import pytest
 from dataset_trees import MARKET, il_cuhk03_tree, market_style_tree, msmt_tree, write_cuhk03_mat, write_images
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dgreid.data.doctor import examine, unmatched_queries
+from dgreid.data.doctor import examine
 from dgreid.data.domains.base import Counts, list_hash
 from dgreid.data.domains.csv_list import CSVDomain
 from dgreid.data.domains.cuhknp import CUHKNP
 from dgreid.data.domains.folder import FolderDomain
 from dgreid.data.domains.market1501 import Market1501
 from dgreid.data.domains.msmt17v2 import MSMT17V2
-from dgreid.types import ReIDRecord
 
 
 class SmallMarket(Market1501):
@@ -125,16 +122,6 @@ def test_queries_without_a_valid_match(tmp_path, gallery, level, message):
     assert report.status == ("problem" if level == "problem" else "ok")
     assert any(found.startswith(message) for found in findings(report, level))
     assert set(report.subsets) == {"query", "gallery"}
-
-
-@settings(deadline=None, derandomize=True, max_examples=50)
-@given(*[st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 2)), max_size=8)] * 2)
-def test_unmatched_queries_equal_the_slow_rule(query, gallery):
-    def valid(q, g):
-        return q[0] == g[0] and (q[1] == -1 or g[1] == -1 or q[1] != g[1])
-
-    records = [[ReIDRecord(None, *row) for row in rows] for rows in (query, gallery)]
-    assert unmatched_queries(*records) == sum(not any(valid(q, g) for g in gallery) for q in query)
 
 
 def test_a_missing_data_set_is_a_problem_that_says_where_to_look(tmp_path):
