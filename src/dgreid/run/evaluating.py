@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
 from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, names
-from dgreid.run.load import find_checkpoint, load_run, read_run
+from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 
@@ -42,7 +43,7 @@ def evaluate(config: DictConfig) -> None:
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=str(folder),
     )  # fmt: skip
     rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen)]
-    output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(Path(name).stem for name in checkpoints)}"
+    output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(map(_short_name, checkpoints))}"
     output = output.with_name(output.name + folder_suffix(_own_overrides()))
     protocol = record["protocol"] if list(targets) == names(of_the_run.target, "target") else None
     facts = {
@@ -65,7 +66,7 @@ def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     typed = {override.partition("=")[0].lstrip("+") for override in task_overrides()}
     config = config.copy()
     OmegaConf.set_struct(config, False)
-    for node in ("synthetic", "domain"):
+    for node in {"synthetic", "domain"} - typed:
         _overlay(config[node], of_the_run.get(node, {}), node, typed)
     config.target = config.target if config.target is not None else of_the_run.target
     config.data = of_the_run.data
@@ -87,6 +88,14 @@ def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[s
             node[key] = value
 
 
+def _short_name(checkpoint: str) -> str:
+    """A checkpoint in a folder's name: files of one name, or with the name of a rule, stay apart."""
+    if checkpoint in NAMED_CHECKPOINTS:
+        return checkpoint
+    path = Path(checkpoint).absolute()
+    return f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
 def _own_overrides() -> Sequence[str]:
     shown_or_without_effect = ("run", "checkpoint", "target", "batch_size", "workers", "accelerator")
     return [o for o in task_overrides() if o.partition("=")[0] not in shown_or_without_effect]
@@ -98,7 +107,7 @@ def _score(
     """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
     if checkpoint != "oracle":
         run = load_run(folder, checkpoint)
-        return score_targets(trainer, run.module, data, list(data.targets), Path(checkpoint).stem, run.step, seen)
+        return score_targets(trainer, run.module, data, list(data.targets), checkpoint, run.step, seen)
     rows = []
     for target in data.targets:
         run = load_run(folder, checkpoint, target)

@@ -14,11 +14,11 @@ from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.build import build_module, build_net
 from dgreid.run.folder import CHECKPOINTS, CONFIG, RECORD
-from dgreid.run.guards import names
+from dgreid.run.guards import RULES, names
 from dgreid.run.warm_start import read_checkpoint
 from dgreid.types import DomainInfo
 
-RULES = ("selected", "last", "source", "oracle", "initial")
+NAMED_CHECKPOINTS = ("selected", *RULES, "initial")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def find_checkpoint(folder: Path, checkpoint: str, target: str | None = None) ->
         InputError: there is none; the message lists those that exist.
     """
     name = f"oracle_{target}" if checkpoint == "oracle" and target else checkpoint
-    path = folder / CHECKPOINTS / f"{name}.ckpt" if checkpoint in RULES else Path(checkpoint)
+    path = folder / CHECKPOINTS / f"{name}.ckpt" if checkpoint in NAMED_CHECKPOINTS else Path(checkpoint)
     if not path.is_file():
         existing = sorted(p.stem for p in (folder / CHECKPOINTS).glob("*.ckpt"))
         raise InputError(

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
     Attributes:
         target: name of the domain tested on.
-        rule: how the checkpoint was chosen: last, source, oracle, or initial before training.
+        rule: how the checkpoint was chosen: last, source, oracle, initial before training, or a file's path.
         step: optimizer steps its weights took.
         result: the metrics.
         seen: whether other people of the target's domain were trained on.
@@ -87,7 +87,7 @@ def print_table(rows: Sequence[Row]) -> None:
     """The rows as a table on the terminal, in percent."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("target", overflow="fold")
-    table.add_column("weights")
+    table.add_column("weights", overflow="fold")
     table.add_column("step", justify="right")
     for name in SHOWN.values():
         table.add_column(name, justify="right")

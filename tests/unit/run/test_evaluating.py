@@ -1,0 +1,42 @@
+"""What an evaluation takes over from its run, and what it leaves as it was typed."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from dgreid.run import evaluating
+from dgreid.run.evaluating import as_in_the_run
+
+SIZE = {"seed": 0, "images_per_identity": 8}
+RUN = {
+    "synthetic": {"seed": 3, "images_per_identity": 4},
+    "domain": {"cuhknp": {"crops": "labeled"}},
+    "target": "cuhknp",
+    "data": {"workers": 4, "cache": "disk", "test_batch_size": 7},
+    "use": "train",
+    "seed": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([], {"seed": 3, "images_per_identity": 4}),
+        (["synthetic.seed=0"], {"seed": 0, "images_per_identity": 4}),
+        (["synthetic=demo"], SIZE),
+    ],
+)
+def test_the_benchmark_is_the_run_s_unless_another_was_typed(typed, expected, monkeypatch):
+    monkeypatch.setattr(evaluating, "task_overrides", lambda: typed)
+    config = {"synthetic": SIZE, "domain": {"cuhknp": {"crops": "detected"}}, "target": None, "workers": 0}
+    taken = as_in_the_run(OmegaConf.create({**config, "batch_size": None}), OmegaConf.create(RUN))
+    assert taken.synthetic == expected
+    assert taken.domain.cuhknp.crops == "labeled"
+    assert (taken.target, taken.data.test_batch_size, taken.data.cache) == ("cuhknp", 7, "none")
+
+
+def test_checkpoint_files_of_one_name_stay_apart(tmp_path):
+    one, two = (evaluating._short_name(str(tmp_path / folder / "last.ckpt")) for folder in "ab")
+    assert len({one, two, evaluating._short_name("last")}) == 3
+    assert one.startswith("last-")
