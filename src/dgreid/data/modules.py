@@ -82,6 +82,8 @@ class DomainDataModule(LightningDataModule):
         self.holdout = holdout
         if min(height, width) < 1:
             raise InputError(f"crops of {height}x{width} pixels; height and width must be at least 1")
+        if test_batch_size < 1:
+            raise InputError(f"test_batch_size={test_batch_size} must be at least 1")
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the lists and writes the caches that a stage needs, so that wrong input is refused before training.

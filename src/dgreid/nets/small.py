@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from dgreid.errors import InputError
 from dgreid.nets.reid import NeckBias, ReIDNet
 from dgreid.nets.weights import load_initial_weights
 
@@ -58,8 +59,10 @@ def small(
         load_bn_statistics: whether running means and variances are taken from the file.
 
     Raises:
-        InputError: if the file is not there, not readable, or not of this net.
+        InputError: if the width is below 1, or the file is not there, not readable, or not of this net.
     """
+    if width < 1:
+        raise InputError(f"width={width} must be at least 1: the channels of the first stage.")
     trunk = SmallTrunk(width)
     initialise_convolutions(trunk)
     net = ReIDNet(trunk, 8 * width, neck_bias)

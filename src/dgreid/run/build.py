@@ -31,11 +31,20 @@ def build_domains(config: DictConfig, key: str) -> dict[str, Domain]:
     """The domains that ``sources`` or ``target`` name, without I/O.
 
     Raises:
-        InputError: a name that is not in the catalogue.
+        InputError: a name that is not in the catalogue, differs from the domain's own, or cannot name a torch module.
     """
     wanted = names(config[key], key)
     known_domains(wanted, config.domain, key)
-    return {name: cast(Domain, instantiate(config.domain[name], _convert_="all")) for name in wanted}
+    domains = {name: cast(Domain, instantiate(config.domain[name], _convert_="all")) for name in wanted}
+    for name, domain in domains.items():
+        if domain.name != name:
+            raise InputError(
+                f"{key}={name}: its file in conf/domain says `name: {domain.name}`; "
+                "the file's name, the key in it and `name` must agree"
+            )
+        if "." in name or hasattr(nn.ModuleDict(), name):
+            raise InputError(f"{key}={name}: torch cannot store state under this name; choose another for the domain")
+    return domains
 
 
 def build_data(

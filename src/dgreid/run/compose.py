@@ -11,7 +11,7 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -126,7 +126,14 @@ def _configuration_error(error: Exception) -> str:
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", "") or str(error).rpartition(": ")[2].splitlines()[0]
         return f"{key} must be given, e.g. {key}={EXAMPLES.get(key, '<value>')}; see --help"
-    parts = [str(error), str(error.__cause__ or "")]
+    if isinstance(error, OverrideParseException):
+        example = "'data_root=\"/données/a b\"'"
+        return (
+            f"{error.override} cannot be understood; a value with special characters needs quotes of its own: {example}"
+        )
+    # The first line of a failed construction names internals; its cause says what was wrong.
+    constructed = isinstance(error, InstantiationException) and error.__cause__ is not None
+    parts = [str(error.__cause__)] if constructed else [str(error), str(error.__cause__ or "")]
     lines = [line.strip().rstrip(".") for part in parts for line in part.splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(internal)]
     return "; ".join(dict.fromkeys(kept)) + _key_hint(error)

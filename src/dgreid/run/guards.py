@@ -13,6 +13,8 @@ from dgreid.errors import InputError, nearest
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
+EXAMPLES = {"checkpoint": "last"}
+LARGEST_SEED = 2**62  # torch takes 64 bits
 
 
 def names(value: object, key: str) -> list[str]:
@@ -23,10 +25,10 @@ def names(value: object, key: str) -> list[str]:
     """
     listed = [str(name) for name in value] if isinstance(value, list | tuple | ListConfig) else [str(value)]
     if value is None or not listed:
-        raise InputError(f"{key} is empty: name at least one domain, e.g. {key}=market1501")
+        raise InputError(f"{key} is empty: name at least one, e.g. {key}={EXAMPLES.get(key, 'market1501')}")
     twice = sorted({name for name in listed if listed.count(name) > 1})
     if twice:
-        raise InputError(f"{key} names {', '.join(twice)} twice: each domain may be there once")
+        raise InputError(f"{key} names {', '.join(twice)} twice: each may be there once")
     return listed
 
 
@@ -59,6 +61,9 @@ def check_training(config: DictConfig) -> None:
             "strategy's part after the step (memory updates) would meet weights that have not moved. "
             "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
         )
+    max_steps = config.trainer.get("max_steps", -1)
+    if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
+        raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")
     devices = config.trainer.get("devices", 1)
     if isinstance(devices, int) and devices > 1 and config.data.identities_per_batch % devices:
         raise InputError(
@@ -69,8 +74,8 @@ def check_training(config: DictConfig) -> None:
         raise InputError(
             f"data.workers={config.data.workers}: a whole number, not negative; 0 loads in the main process"
         )
-    if config.seed is None or not isinstance(config.seed, int):
-        raise InputError(f"seed={config.seed}: a whole number")
+    if not isinstance(config.seed, int) or abs(config.seed) > LARGEST_SEED:
+        raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
 
 def check_leaks(

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from dgreid.errors import InputError
 from dgreid.nets.small import small
 
 
@@ -28,3 +30,8 @@ def test_the_seed_makes_the_weights():
     torch.manual_seed(3)
     again = small(width=4).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_net_without_channels_is_refused():
+    with pytest.raises(InputError, match="width=0 must be at least 1"):
+        small(width=0)
