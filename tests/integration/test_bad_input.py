@@ -164,6 +164,8 @@ def test_a_folder_that_holds_a_run(data_root, tmp_path):
         assert part in text
     assert "among the sources" in message(evaluate_small, data_root, folder, "target=synthetic_plaza")
     assert "did you mean 'synthetic_station'" in message(evaluate_small, data_root, folder, "target=synthetic_statoin")
+    for wrong in ("accelerator=tpuu", "precision=7", "workers=some", "batch_size=0"):
+        assert wrong in message(evaluate_small, data_root, folder, wrong)
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes((folder / "checkpoints" / "last.ckpt").read_bytes()[:5000])
     text = refused(data_root, tmp_path / "next", f"init={damaged}")
@@ -184,6 +186,8 @@ def test_a_folder_with_something_else(data_root, tmp_path):
 
 
 def test_evaluation_of_what_is_no_run(data_root, tmp_path):
+    assert message(evaluate_small, data_root, "null").startswith("run is empty")
+    assert "one at a time" in message(evaluate_small, data_root, "[a,b]")
     text = message(evaluate_small, data_root, tmp_path / "nothing")
     assert f"{tmp_path / 'nothing'} holds no run" in text
 

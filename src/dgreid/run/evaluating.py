@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from dgreid.data.modules import MultiDomainDataModule
+from dgreid.errors import InputError
 from dgreid.run.build import build_data, build_domains, set_precision
 from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
 from dgreid.run.folder import folder_suffix
-from dgreid.run.guards import check_leaks, names
+from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
@@ -26,7 +28,11 @@ def evaluate(config: DictConfig) -> None:
     Raises:
         InputError: no such run, checkpoint or domain, or a target whose people were trained on.
     """
-    folder = Path(config.run)
+    runs = names(config.run, "run")
+    if len(runs) > 1:
+        raise InputError(f"run names {len(runs)} folders: one at a time, or several by -m run={','.join(runs)}")
+    folder = Path(runs[0])
+    check_workers(config.workers, "workers")
     checkpoints = names(config.checkpoint, "checkpoint")
     of_the_run, record = read_run(folder)
     config = as_in_the_run(config, of_the_run)
@@ -38,10 +44,7 @@ def evaluate(config: DictConfig) -> None:
     set_precision(of_the_run)
     data = build_data(config, {}, targets)
     data.setup("validate")
-    trainer = lightning.Trainer(
-        accelerator=config.accelerator, devices=1, precision=config.precision, logger=False,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=str(folder),
-    )  # fmt: skip
+    trainer = _trainer(config, folder)
     rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen)]
     output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(map(_short_name, checkpoints))}"
     output = output.with_name(output.name + folder_suffix(_own_overrides()))
@@ -50,7 +53,9 @@ def evaluate(config: DictConfig) -> None:
         "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
         "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": record["seed"],
         "strategy": record["strategy"], "protocol": protocol, "use": record["use"],
-        "weights": record["weights"], "preprocessing": record["preprocessing"], "environment": environment(),
+        "weights": record["weights"], "preprocessing": record["preprocessing"],
+        "precision": {**record["precision"], "trainer": config.precision}, "environment": environment(),
+        "command": task_overrides(),
     }  # fmt: skip
     result = write_result(output, rows, rows[-1].rule, facts)
     write_lists_and_pictures(output, rows, rows[-1].rule)
@@ -86,6 +91,16 @@ def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[s
             _overlay(node[key], value, path, typed)
         elif path not in typed and not (key in node and OmegaConf.is_interpolation(node, str(key))):
             node[key] = value
+
+
+def _trainer(config: DictConfig, folder: Path) -> lightning.Trainer:
+    try:
+        return lightning.Trainer(
+            accelerator=config.accelerator, devices=1, precision=config.precision, logger=False,
+            enable_progress_bar=False, enable_model_summary=False, default_root_dir=str(folder),
+        )  # fmt: skip
+    except (MisconfigurationException, ValueError) as error:
+        raise InputError(f"accelerator={config.accelerator} precision={config.precision}: {error}") from error
 
 
 def _short_name(checkpoint: str) -> str:

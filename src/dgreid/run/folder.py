@@ -124,15 +124,20 @@ def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | 
 
 def _what_to_do(folder: Path) -> str:
     if (folder / RESULT).exists():
-        ways = "it is finished; see it with `python evaluate.py run='{}'`, repeat it under name=<another name>"
+        ways = "it is finished; see it with `python evaluate.py run={quoted}`, repeat it under name=<another name>"
     elif (folder / CHECKPOINTS / "last.ckpt").exists():
-        ways = "it was interrupted; continue it with resume=true (folder: {}), repeat it under name=<another name>"
+        ways = "it was interrupted; continue it with resume=true, repeat it under name=<another name>"
     else:
         ways = (
             "it is running, or ended before its first checkpoint; wait for it, start it over with resume=true, "
             "repeat it under name=<another name>"
         )
-    return ways.format(folder) + ", or delete the folder yourself"
+    return ways.format(quoted=quoted(folder)) + ", or delete the folder yourself"
+
+
+def quoted(path: Path) -> str:
+    """A path as a value that can be pasted into a shell and that Hydra understands."""
+    return f"'{path}'" if re.fullmatch(r"[A-Za-z0-9_./+-]+", str(path)) else f"""'"{path}"'"""
 
 
 def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path | None:
@@ -152,8 +157,8 @@ def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path | No
         )
     if _finished(folder, fingerprint(config)):
         raise InputError(
-            f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run='{folder}'`, "
-            f"or train longer with folder='{folder}' and more epochs"
+            f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run={quoted(folder)}`, "
+            f"or train longer with folder={quoted(folder)} and more epochs"
         )
     return last if last.is_file() else None
 

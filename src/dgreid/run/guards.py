@@ -13,7 +13,7 @@ from dgreid.errors import InputError, nearest
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
-EXAMPLES = {"checkpoint": "last"}
+EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
 LARGEST_SEED = 2**62  # torch takes 64 bits
 
 
@@ -70,10 +70,7 @@ def check_training(config: DictConfig) -> None:
             f"data.identities_per_batch={config.data.identities_per_batch} on trainer.devices={devices}: it is the "
             f"number over all processes and must be a multiple of theirs"
         )
-    if not isinstance(config.data.workers, int) or config.data.workers < 0:
-        raise InputError(
-            f"data.workers={config.data.workers}: a whole number, not negative; 0 loads in the main process"
-        )
+    check_workers(config.data.workers, "data.workers")
     if not isinstance(config.seed, int) or abs(config.seed) > LARGEST_SEED:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
@@ -116,6 +113,16 @@ def check_leaks(
             "set use=train"
         )
     return seen
+
+
+def check_workers(workers: object, key: str) -> None:
+    """A number of processes that load.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(workers, int) or workers < 0:
+        raise InputError(f"{key}={workers}: a whole number, not negative; 0 loads in the main process")
 
 
 def check_start(init: str | None) -> None:

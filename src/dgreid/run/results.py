@@ -94,7 +94,7 @@ def print_table(rows: Sequence[Row]) -> None:
     for row in rows:
         target = f"{row.target} (seen domain)" if row.seen else row.target
         summary = row.result.summary()
-        weights = "untrained" if row.rule == "initial" else row.rule
+        weights = "untrained" if row.rule == "initial" else Path(row.rule).name
         table.add_row(target, weights, str(row.step), *(f"{100 * summary[key]:.1f}" for key in SHOWN))
     console = Console()
     console.print(table)

@@ -32,7 +32,7 @@ from dgreid.run.build import (
 )
 from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
-from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, run_folder, write_config
+from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, quoted, run_folder, write_config
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
@@ -190,4 +190,4 @@ def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: di
     publish(trainer.loggers, numbers, pictures)
     print_table(rows)
     print(f"results:  {result}\npictures: {folder / PICTURES}")
-    print(f"next:     python evaluate.py run='{folder}' target=<another domain>")
+    print(f"next:     python evaluate.py run={quoted(folder)} target=<another domain>")

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shlex
+from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
-from dgreid.run.folder import CONFIG, RESULT, check_free, claim, fingerprint, flatten, folder_suffix, run_folder
+from dgreid.run.folder import (
+    CONFIG,
+    RESULT,
+    check_free,
+    claim,
+    fingerprint,
+    flatten,
+    folder_suffix,
+    quoted,
+    run_folder,
+)
 
 CONFIG_OF_RUN = {
     "name": "mine", "sources": ["a", "b"], "target": "c", "seed": 7, "runs": "out", "folder": None, "epochs": 3,
@@ -81,6 +94,13 @@ class TestFingerprint:
 
     def test_flat_keys(self):
         assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+@pytest.mark.parametrize("path", ["runs/demo/a+b_to_c/fb/seed-3_x.y", "my runs/ünï", "a,b/(c)", "d=e"])
+def test_a_quoted_path_is_read_back(path):
+    (word,) = shlex.split(f"run={quoted(Path(path))}")
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert str(override.value()) == path
 
 
 class TestTaking:
