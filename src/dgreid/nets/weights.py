@@ -82,7 +82,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "loaded: save it again with torch.save(net.state_dict(), ...)."
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(f"{path} cannot be read as weights; it may be cut short: {reason}") from error
     if isinstance(content, Mapping):
         content = content.get("state_dict", content)
