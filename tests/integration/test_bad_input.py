@@ -188,6 +188,9 @@ def test_a_folder_with_something_else(data_root, tmp_path):
 def test_evaluation_of_what_is_no_run(data_root, tmp_path):
     assert message(evaluate_small, data_root, "null").startswith("run is empty")
     assert "one at a time" in message(evaluate_small, data_root, "[a,b]")
+    (tmp_path / "config.yaml").write_text("a: [")
+    (tmp_path / "run.json").write_text("{}")
+    assert "config.yaml or run.json is damaged" in message(evaluate_small, data_root, tmp_path)
     text = message(evaluate_small, data_root, tmp_path / "nothing")
     assert f"{tmp_path / 'nothing'} holds no run" in text
 

@@ -20,6 +20,7 @@ from rich.table import Table
 from dgreid.data.cuhk03_extract import extract, find_mat
 from dgreid.data.doctor import DomainReport, Finding, SubsetReport, examine
 from dgreid.data.domains.base import Domain
+from dgreid.data.domains.published import existing_data_root
 from dgreid.run.compose import conf_folder, readable, register_catalogue
 from dgreid.run.guards import known_domains
 
@@ -82,8 +83,7 @@ def _configuration(overrides: list[str]) -> DictConfig:
 def _check(config: DictConfig, names: list[str], given: argparse.Namespace) -> int:
     known_domains(names, config.domain, "domain")
     reports = []
-    with Progress(SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} images read"),
-                  console=Console(stderr=True), transient=True) as progress:  # fmt: skip
+    with _progress("{task.description}: {task.completed:,.0f} images read") as progress:
         for name in names or [str(name) for name in config.domain]:
             domain = cast(Domain, instantiate(config.domain[name], _convert_="all"))
             if not names and not domain.is_on_disk:
@@ -93,11 +93,19 @@ def _check(config: DictConfig, names: list[str], given: argparse.Namespace) -> i
             advance = partial(progress.advance, task)
             reports.append(examine(domain, read_images=not given.lists_only, advance=advance))
             progress.remove_task(task)
+    if all(report.status == "absent" for report in reports):
+        existing_data_root(config.data_root)
     if given.json:
         print(json.dumps({"format": FORMAT, "data_root": config.data_root, "domains": [asdict(r) for r in reports]}))
     else:
         _print(reports, str(config.data_root))
     return int(any(report.status == "problem" for report in reports))
+
+
+def _progress(text: str) -> Progress:
+    """Shown on a terminal only."""
+    console = Console(stderr=True)
+    return Progress(SpinnerColumn(), TextColumn(text), console=console, transient=True, disable=not console.is_terminal)
 
 
 def _print(reports: Sequence[DomainReport], data_root: str) -> None:
@@ -141,8 +149,7 @@ def _cells(found: SubsetReport, cameras: int | None) -> list[str]:
 
 def _prepare(config: DictConfig) -> int:
     mat = find_mat(config.data_root)
-    with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} images written"),
-                  console=Console(stderr=True), transient=True) as progress:  # fmt: skip
+    with _progress("{task.completed:,.0f} images written") as progress:
         task = progress.add_task("images", total=None)
         folders = extract(mat, advance=partial(progress.advance, task))
     print("\n".join(f"written: {folder}" for folder in folders))

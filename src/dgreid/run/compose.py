@@ -127,6 +127,8 @@ def _configuration_error(error: Exception) -> str:
         key = getattr(error, "full_key", "") or str(error).rpartition(": ")[2].splitlines()[0]
         return f"{key} must be given, e.g. {key}={EXAMPLES.get(key, '<value>')}; see --help"
     if isinstance(error, OverrideParseException):
+        if "=" not in str(error.override):
+            return f"{error.override} cannot be understood; values are given as key=value, e.g. experiment=demo"
         example = "'data_root=\"/données/a b\"'"
         return (
             f"{error.override} cannot be understood; a value with special characters needs quotes of its own: {example}"

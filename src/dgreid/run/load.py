@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from yaml import YAMLError
 
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
@@ -76,14 +77,17 @@ def read_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
     """A run's resolved configuration and its record, without any weights.
 
     Raises:
-        InputError: no run there.
+        InputError: no run there, or a damaged one.
     """
     if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
         raise InputError(
             f"{folder} holds no run: {CONFIG} and {RECORD} are missing; give the folder that train.py named"
         )
-    config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
-    return config, json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    try:
+        config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
+        return config, json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (ValueError, YAMLError) as error:
+        raise InputError(f"{folder}: {CONFIG} or {RECORD} is damaged ({error}); restore it from a backup") from error
 
 
 def find_checkpoint(folder: Path, checkpoint: str, target: str | None = None) -> Path:

@@ -72,6 +72,16 @@ def test_without_names_what_is_there_is_examined_and_what_is_not_is_no_problem(c
     assert {statuses[name] for name in real} == {"absent"}
 
 
+def test_nothing_at_all(capsys, data_root):
+    code, _, err = run(capsys, "check", f"data_root={data_root}")
+    assert code == 1
+    assert f"data_root={data_root} is not a folder; name the folder" in err
+    data_root.mkdir()
+    code, out, err = run(capsys, "check", f"data_root={data_root}")
+    assert (code, err) == (0, "")
+    assert out.split()[:3] == ["not", "found", "below"]
+
+
 def test_a_named_domain_that_is_missing_is_a_problem(capsys, data_root):
     data_root.mkdir()
     code, out, _ = run(capsys, "check", "msmt17v2", f"data_root={data_root}")

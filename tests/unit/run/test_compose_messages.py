@@ -19,6 +19,12 @@ def test_a_value_that_needs_quotes_says_so():
     assert OverridesParser.create().parse_overrides([text.rpartition(": ")[2].strip("'")])
 
 
+def test_a_word_without_a_key_says_so():
+    with pytest.raises(HydraException) as caught:
+        OverridesParser.create().parse_overrides(["demo"])
+    assert readable(caught.value).startswith("demo cannot be understood; values are given as key=value")
+
+
 def test_a_constructor_s_own_words_are_the_message():
     with pytest.raises(HydraException) as caught:
         instantiate({"_target_": "datetime.timedelta", "days": "many"})
