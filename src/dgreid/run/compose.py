@@ -63,6 +63,12 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
         except KeyboardInterrupt:
             print("stopped by the keyboard", file=sys.stderr)
             sys.exit(130)
+        except SystemExit as stop:
+            # Lightning leaves with code 0, as if the run had ended well; importing its class would take seconds.
+            if type(stop).__name__ == "SIGTERMException":
+                print("stopped by SIGTERM; continue it with resume=true", file=sys.stderr)
+                sys.exit(143)
+            raise
         except Exception as error:
             message = readable(error)
             if wants_stack or message is None:

@@ -6,8 +6,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from dgreid.run.compose import readable
+from dgreid.run.compose import command, readable
 
 
 def test_a_value_that_needs_quotes_says_so():
@@ -23,6 +24,19 @@ def test_a_word_without_a_key_says_so():
     with pytest.raises(HydraException) as caught:
         OverridesParser.create().parse_overrides(["demo"])
     assert readable(caught.value).startswith("demo cannot be understood; values are given as key=value")
+
+
+def test_a_stopped_run_is_no_success(monkeypatch, capsys):
+    def task(config):
+        raise SIGTERMException
+
+    monkeypatch.setattr("sys.argv", ["train.py", "experiment=demo"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setenv("DGREID_MESSAGES", "1")
+    with pytest.raises(SystemExit) as stopped:
+        command(task, "train")()
+    assert stopped.value.code == 143
+    assert "resume=true" in capsys.readouterr().err
 
 
 def test_a_constructor_s_own_words_are_the_message():
