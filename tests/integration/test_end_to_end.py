@@ -17,8 +17,6 @@ from dgreid.run import training
 from dgreid.run.folder import fingerprint
 from dgreid.run.load import load_run
 
-METRICS = ("mAP", "rank1", "rank5", "rank10", "mINP")
-
 
 def read(folder, name="result.json"):
     return json.loads((folder / name).read_text(encoding="utf-8"))
