@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import os
+import re
+import uuid
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,12 +126,19 @@ def with_wandb(
     _set_unless_chosen("WANDB_DATA_DIR", str(folder))
     _set_unless_chosen("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
     name = "/".join(Path(folder).parts[-4:])
-    identifier = name.replace("/", "-")[-120:]
     logger = WandbLogger(
-        name=name, save_dir=str(folder), project=project, entity=entity, id=identifier, resume="allow",
+        name=name, save_dir=str(folder), project=project, entity=entity, id=_wandb_id(folder, name), resume="allow",
         log_model=False, mode=mode, group=str(Path(folder).parent.parent.name), tags=[Path(folder).parent.name],
     )  # fmt: skip
     return [MetricsTable(folder), logger]
+
+
+def _wandb_id(folder: Path, name: str) -> str:
+    """The id that the run in this folder has at wandb, or a new one: a cell repeated elsewhere is another run."""
+    for kept in sorted(Path(folder, "wandb").glob("*run-*")):
+        if found := re.fullmatch(r"(?:offline-)?run-\d{8}_\d{6}-(.+)", kept.name):
+            return found[1]
+    return f"{name.replace('/', '-')[-100:]}-{uuid.uuid4().hex[:8]}"
 
 
 def publish(loggers: Sequence[Logger], summary: Mapping[str, float], pictures: Sequence[Path]) -> None:

@@ -87,6 +87,14 @@ class TestWandb:
         assert with_wandb(tmp_path)[1]._wandb_init["mode"] == "online"
         assert with_wandb(tmp_path, mode="disabled")[1]._wandb_init["mode"] == "disabled"
 
+    def test_a_cell_repeated_elsewhere_is_another_run(self, tmp_path):
+        folders = [tmp_path / machine / "demo" / "a_to_b" / "fb" / "seed0" for machine in ("mine", "yours")]
+        for folder in folders:
+            folder.mkdir(parents=True)
+        mine, yours = (with_wandb(folder)[1]._wandb_init for folder in folders)
+        assert mine["name"] == yours["name"]
+        assert mine["id"] != yours["id"]
+
     def test_each_run_of_a_sweep_keeps_its_own_files_where_the_user_chose_no_place(self, tmp_path, monkeypatch):
         monkeypatch.setenv("WANDB_CACHE_DIR", "/chosen")
         for name in ("one", "two"):
@@ -108,6 +116,7 @@ class TestWandb:
         summary, finish = {}, experiment.finish
         monkeypatch.setattr(experiment, "finish", lambda: (summary.update(dict(experiment.summary)), finish()))
         publish(loggers, {"night/last/mAP": 0.5}, [tmp_path / "cmc.png"])
+        assert with_wandb(folder, mode="offline")[1]._wandb_init["id"] == loggers[1]._wandb_init["id"]
         assert summary["night/last/mAP"] == 0.5
         kept = [path for path in (folder / "wandb").rglob("*") if path.is_file()]
         assert any(path.suffix == ".wandb" for path in kept)
