@@ -74,6 +74,7 @@ def refused(data_root, folder, *overrides) -> str:
         (["seed=abc"], ["seed=abc", "whole number"]),
         (["seed=99999999999999999999"], ["seed=99999999999999999999", "at most"]),
         (["data.test_batch_size=0"], ["test_batch_size=0", "at least 1"]),
+        (["trainer.gradient_clip_val=-1"], ["trainer.gradient_clip_val=-1", "above 0"]),
         (["init=/nowhere/run"], ["init=/nowhere/run", "no such run"]),
         (["net.weights=/nowhere/weights.pth"], ["/nowhere/weights.pth"]),
         (["strategy.temperature=0"], ["temperature=0", "positive"]),
@@ -135,15 +136,14 @@ def test_an_empty_data_set(data_root, tmp_path):
     assert "bounding_box_train" in text
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_unreadable_image_is_named(workers, data_root, tmp_path):
-    images = own_images(tmp_path / "own", [(person, camera, "train") for person in range(4) for camera in (0, 1)])
+@pytest.mark.parametrize("role", ["sources=[csv]", "target=csv"])
+def test_an_unreadable_image_is_named_before_training(role, data_root, tmp_path):
+    subset = {"sources=[csv]": ["train"], "target=csv": ["query", "gallery"]}[role]
+    people = [(person, camera, subset[camera % len(subset)]) for person in range(4) for camera in (0, 1)]
+    images = own_images(tmp_path / "own", people)
     broken = tmp_path / "own" / "3.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    text = message(
-        train_small, data_root, tmp_path / "run", "sources=[csv]", images, f"data.workers={workers}", "strategy=fb"
-    )
+    text = refused(data_root, tmp_path / "run", role, images, "strategy=softmax_triplet")
     assert f"cannot read image {broken}" in text
 
 

@@ -18,6 +18,7 @@ from dgreid.data.loading import ShardBatches, batch_loader, share_workers
 from dgreid.data.sampling import IdentitySampler, Sampling
 from dgreid.data.sets import PlainImages, RetrievalSet, TrainingImages, retrieval_set
 from dgreid.data.transforms import TrainTransform
+from dgreid.data.verification import check_readable
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
 from dgreid.types import DomainInfo, ReIDBatch, ReIDRecord
@@ -257,6 +258,16 @@ class MultiDomainDataModule(LightningDataModule):
             source.setup("fit")
         for target in self.targets.values():
             target.setup("test")
+
+    def check_images(self) -> None:
+        """Reads every image of a source or target once; those of a disk cache were read when it was written.
+
+        Raises:
+            ImageError: one that cannot be read.
+        """
+        sources = (source._source_records for source in self.sources.values() if source.cache == "none")
+        targets = (target.target_set().records for target in self.targets.values() if target.cache == "none")
+        check_readable([record.path for records in (*sources, *targets) for record in records])
 
     def infos(self) -> list[DomainInfo]:
         """What a strategy may know of the sources, in the order in which batches list them."""

@@ -61,6 +61,9 @@ def check_training(config: DictConfig) -> None:
             "strategy's part after the step (memory updates) would meet weights that have not moved. "
             "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
         )
+    clip = config.trainer.get("gradient_clip_val")
+    if clip is not None and not (isinstance(clip, int | float) and clip > 0):
+        raise InputError(f"trainer.gradient_clip_val={clip}: a number above 0, or null for no clipping")
     max_steps = config.trainer.get("max_steps", -1)
     if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
         raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")

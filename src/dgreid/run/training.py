@@ -18,6 +18,7 @@ from torch import nn
 from dgreid.callbacks import StepTimes, peak_memory_bytes
 from dgreid.data.domains.base import Domain
 from dgreid.data.modules import MultiDomainDataModule
+from dgreid.distributed import leave
 from dgreid.evaluation.figures import training_curves
 from dgreid.files import write_json
 from dgreid.loggers import publish, read_metrics
@@ -62,6 +63,8 @@ def train(config: DictConfig) -> None:
     set_precision(config)
     data = build_data(config, sources, targets)
     data.setup("fit")
+    if not config.resume:
+        data.check_images()
     module = build_module(config, build_net(config), data.infos())
     trainer = build_trainer(config, folder, list(targets))
     write_config(folder, resolved) if config.resume else claim(folder, resolved)
@@ -76,6 +79,7 @@ def train(config: DictConfig) -> None:
     if trainer.is_global_zero:
         mark_selected(checkpoints[config.selection, next(iter(targets))])
         _finish(trainer, folder, rows, facts, config.selection)
+    leave()
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -12,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from dgreid.errors import InputError
 from dgreid.synthetic.plan import Plan, joint_hash
@@ -37,7 +37,7 @@ def ensure_generated(plan: Plan, folder: Path) -> Path:
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder / f".{plan.folder_name}.lock"):
+        with FileLock(folder / f".{plan.folder_name}.lock"):  # the system releases it with its process
             if not target.exists():
                 _generate(plan, target)
     except OSError as error:
@@ -61,14 +61,6 @@ def _verify(plan: Plan, target: Path) -> None:
             f"{target} is not {plan.name} as configured (its {MARKER} is missing or says otherwise); delete the folder "
             "and it is drawn again, or choose another one by synthetic.folder=<folder>"
         )
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Waits until no other process holds the lock; the system releases a killed process's lock."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _generate(plan: Plan, target: Path) -> None:

@@ -10,7 +10,7 @@ from dgreid.synthetic.paint import Colour, Paint
 from dgreid.synthetic.pose import Joint, View
 
 # Nearness of whole groups: legs lie under the trunk, whatever the stride.
-LEGS, SKIRT, TRUNK, ABOVE = -2.0, -1.0, 0.0, 2.0
+LEGS, SKIRT, TRUNK = -2.0, -1.0, 0.0
 
 
 class Part(NamedTuple):
