@@ -152,7 +152,8 @@ def publish(loggers: Sequence[Logger], summary: Mapping[str, float], pictures: S
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.summary.update(dict(summary))
-            logger.log_image("pictures", [str(path) for path in pictures], caption=[path.stem for path in pictures])
+            for path in pictures:  # a panel each: wandb shows pictures of one panel at one size
+                logger.log_image(f"pictures/{path.stem}", [str(path)])
             logger.experiment.finish()
 
 
