@@ -67,7 +67,10 @@ def train(config: DictConfig) -> None:
         data.check_images()
     module = build_module(config, build_net(config), data.infos())
     trainer = build_trainer(config, folder, list(targets))
-    write_config(folder, resolved) if config.resume else claim(folder, resolved)
+    if config.resume:
+        write_config(folder, resolved)
+    else:
+        claim(folder, resolved)
     facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
     rank_zero_info(f"run folder: {folder}\n{facts['weights']['report'] or ''}".rstrip())
     for logger in trainer.loggers:

@@ -80,6 +80,7 @@ def _load_mat(path: Path) -> Mapping[str, Any]:
     refuse_web_page(path)
     try:
         loaded: Mapping[str, Any] = loadmat(path)
+    # scipy raises NotImplementedError for the HDF5 kind of .mat, which a split file is not.
     except (MatReadError, ValueError, NotImplementedError, OSError) as error:
         raise DatasetError(f"{path} cannot be read as a MATLAB file ({error}); download it again") from error
     return loaded
