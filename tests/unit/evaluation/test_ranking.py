@@ -113,6 +113,31 @@ def test_recorded_problems_of_m3l(case):
     np.testing.assert_allclose(result.average_precision[result.valid], recorded, atol=1e-12)
 
 
+@pytest.mark.parametrize("case", RECORDED["tie_examples"], ids=lambda case: f"{case['y_true']}")
+def test_recorded_tied_scores_of_m3l(case):
+    """One query, all of whose gallery images are candidates."""
+    matches = np.array(case["y_true"])
+    gallery = Labels(np.where(matches, 0, 1), np.ones_like(matches))
+    result = evaluate_similarities(np.array([case["score"]]), Labels(np.array([0]), np.array([0])), gallery)
+    assert result.mean_average_precision == pytest.approx(case["sklearn_AP"], abs=1e-15)
+
+
+def test_recorded_distances_of_m3l():
+    """The release ranks by squared Euclidean distances of unit vectors, which are 2 - 2 * inner product."""
+    recorded = np.array(json.loads((FIXTURES / "m3l" / "pairwise.json").read_text())["dist"])
+
+    def unit_vector(name):
+        vector = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(16)
+        return vector / np.linalg.norm(vector)
+
+    query, gallery = (
+        np.stack([unit_vector(f"pd/{kind}{i}") for i in range(count)])
+        for kind, count in zip("qg", recorded.shape, strict=True)
+    )
+    found = similarity.embedding_blocks(query, gallery)(0, len(query))
+    np.testing.assert_allclose(2 - 2 * found, recorded, rtol=0, atol=1e-14)
+
+
 @RULES
 @given(st.integers(0, 10_000))
 def test_the_order_of_the_gallery_does_not_matter_without_ties(seed):
