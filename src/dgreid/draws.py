@@ -7,6 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
+from dgreid.distributed import rank_and_world_size
 from dgreid.types import Clock
 
 
@@ -30,3 +31,20 @@ class SeededDraws:
     def permutation(self, count: int, clock: Clock, name: str) -> Tensor:
         """A uniform permutation of 0..count-1: (count,) int64 on the CPU."""
         return torch.randperm(count, generator=self.generator(clock, name))
+
+    def choice(self, count: int, clock: Clock, name: str) -> int:
+        """One of 0..count-1, each as likely."""
+        return int(torch.randint(count, (), generator=self.generator(clock, name)))
+
+    def uniform(self, clock: Clock, name: str) -> float:
+        """A number in [0, 1)."""
+        return float(torch.rand((), generator=self.generator(clock, name)))
+
+    def normal(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
+        """Standard normal draws that belong to the rows of a batch: (rows, width) float32 on the CPU.
+
+        Drawn for the rows of all processes, in rank order; each process gets its own.
+        """
+        rank, world_size = rank_and_world_size()
+        everything = torch.randn(world_size * rows, width, generator=self.generator(clock, name))
+        return everything[rank * rows : (rank + 1) * rows]

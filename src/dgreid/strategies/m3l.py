@@ -1,0 +1,274 @@
+"""M3L: memory-based multi-source meta-learning (Zhao et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dgreid.draws import SeededDraws
+from dgreid.errors import InputError, nearest
+from dgreid.hypergradient import Method, Parameters, by_graph, by_products, first_order
+from dgreid.losses import batch_hard_triplet
+from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn, with_gradients
+from dgreid.nets.second_order import prepare_for_second_order
+from dgreid.strategies.memory_based import MemoryStrategy
+from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
+
+METHODS: dict[tuple[str, str], Method] = {
+    ("second", "graph"): by_graph,
+    ("second", "hvp"): by_products,
+    ("first", "graph"): first_order,
+    ("first", "hvp"): first_order,
+}
+NECK_STATISTICS = ("neck.running_mean", "neck.running_var")
+
+
+class M3L(MemoryStrategy):
+    """Memory-based multi-source meta-learning for any number of sources from two.
+
+    Each step one domain, drawn uniformly, plays the unseen one (meta-test); the others are meta-train. With the memory
+    loss of a domain's embeddings and the batch-hard triplet loss of its pooled features,
+
+        L_train(theta)  = mean over meta-train domains of memory + triplet
+        theta'          = theta - a fresh Adam's first step along dL_train (:class:`~dgreid.meta.InnerStep`)
+        L_test(theta')  = mean over MetaBN's outputs of memory, + triplet, on the meta-test domain
+
+    and the step descends the gradient of L_train(theta) + L_test(theta'(theta)), to second order. After it, every
+    domain passes the net once more under the new weights, in training mode without gradient, and its memory takes up
+    these embeddings.
+
+    Training forwards a step: one for each meta-train domain, the meta-test domain's (under theta', which by default
+    moves no running statistics), then one for each domain. So with three sources batch normalisation moves its running
+    statistics 5 times a step.
+
+    The defaults are the paper's mathematics. The authors' release deviates in four options of this class, and in two
+    of the net (``stem_relu``, ``load_bn_statistics``).
+
+    Args:
+        temperature: divides the scores.
+        momentum: weight of a memory's old row in its update.
+        margin: of the triplet loss.
+        outer_gradient: ``full``, the derivative of the objective above. ``second_order_only`` is what the release
+            computes: theta' is built on copies of theta, so L_test reaches theta through dL_train alone, and the
+            identity path, (1 - learning rate * weight decay * slope) dL_test/dtheta', is lost.
+        metabn_scale: spread of MetaBN's draws: ``std``, or ``variance``, which the release passes in its place.
+        meta_test_updates_bn: ``true`` lets the forward under theta' move the running statistics of all layers before
+            the neck, and the neck's batch count, as in the release, whose copies share them.
+        order: ``second``, or ``first``: theta' = theta - constant, so the gradient is
+            dL_train(theta) + dL_test(theta').
+        hypergradient: ``graph`` differentiates one large graph; ``hvp`` takes the same gradient from first-order
+            passes and Hessian-vector products, one domain's graph in memory at a time: less memory, more time.
+        inner_learning_rate: ``outer``, the optimizer's of this step, or a number.
+        inner_weight_decay: L2 decay in the inner step; the release uses the optimizer's.
+        draws: gives ``choice(count, clock, "meta_test_domain")``, ``uniform(clock, "metabn_weight")`` and, for the
+            k-th meta-train domain, ``normal(rows, width, clock, "metabn/<k>")``; by default functions of (seed, step).
+
+    Raises:
+        InputError: for a value outside its range, or ``order=first`` with ``second_order_only``.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        momentum: float = 0.2,
+        margin: float = 0.3,
+        outer_gradient: Literal["full", "second_order_only"] = "full",
+        metabn_scale: MetaBNScale = "std",
+        meta_test_updates_bn: bool = False,
+        order: Literal["second", "first"] = "second",
+        hypergradient: Literal["graph", "hvp"] = "graph",
+        inner_learning_rate: Literal["outer"] | float = "outer",
+        inner_weight_decay: float = 5e-4,
+        draws: SeededDraws | None = None,
+    ) -> None:
+        super().__init__(temperature, momentum)
+        _one_of("outer_gradient", outer_gradient, ("full", "second_order_only"))
+        _one_of("metabn_scale", metabn_scale, ("std", "variance"))
+        _one_of("order", order, ("second", "first"))
+        _one_of("hypergradient", hypergradient, ("graph", "hvp"))
+        if order == "first" and outer_gradient == "second_order_only":
+            raise InputError(
+                "order=first with outer_gradient=second_order_only leaves nothing of the meta-test loss: "
+                "take outer_gradient=full, or order=second."
+            )
+        if inner_learning_rate != "outer" and not (_is_number(inner_learning_rate) and float(inner_learning_rate) > 0):
+            raise InputError(f"inner_learning_rate={inner_learning_rate}: 'outer', or a number above 0.")
+        if not (_is_number(inner_weight_decay) and inner_weight_decay >= 0):
+            raise InputError(f"inner_weight_decay={inner_weight_decay}: a number, not negative.")
+        self.margin = margin
+        self.identity_path = outer_gradient == "full"
+        self.metabn_scale: MetaBNScale = metabn_scale
+        self.meta_test_updates_bn = meta_test_updates_bn
+        self.differentiates_twice = order == "second"
+        self.method = METHODS[order, hypergradient]
+        self.inner_learning_rate = inner_learning_rate
+        self.inner_weight_decay = inner_weight_decay
+        self.draws = draws or SeededDraws()
+
+    def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
+        """Makes the banks; gives the net's layers fast second derivatives.
+
+        Raises:
+            InputError: fewer than two sources, one of a single identity, a net without a batch-normalisation neck, or
+                a compiled one.
+        """
+        check_sources(domains)
+        check_net(net, self.differentiates_twice)
+        super().setup(net, domains)
+        if self.differentiates_twice:
+            prepare_for_second_order(net)
+
+    def loss(self, net: nn.Module, batches: Mapping[str, ReIDBatch], clock: Clock) -> StepResult:
+        """L_train + L_test of one step, with the gradient by this strategy's method already computed."""
+        names = list(batches)
+        if len(names) < 2:
+            raise InputError(f"a step of M3L needs the batches of two domains or more, got those of {names}.")
+        held_out = names.pop(self.draws.choice(len(names), clock, "meta_test_domain"))
+        step = _Step(self, net, batches, clock, meta_train=names, meta_test=held_out)
+        parameters: Parameters = {name: value for name, value in net.named_parameters() if value.requires_grad}
+        found = self.method(
+            parameters,
+            [partial(step.meta_train_loss, position) for position in range(len(names))],
+            step.meta_test_loss,
+            self.inner_step(clock),
+            self.identity_path,
+        )
+        leaves = [parameters[name] for name in found.gradient]
+        return StepResult(
+            loss=with_gradients(found.meta_train + found.meta_test, leaves, list(found.gradient.values())),
+            scalars={
+                "loss/meta_train": found.meta_train,
+                "loss/meta_test": found.meta_test,
+                **step.parts,
+                **found.scalars(),
+            },
+            embeddings={},
+        )
+
+    def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
+        """One forward of each domain under the new weights, meta-test included, into its memory."""
+        for name, batch in batches.items():
+            self.update_bank(name, net(batch.images).embedding, batch.identities)
+
+    def inner_step(self, clock: Clock) -> InnerStep:
+        """The inner update of a step."""
+        rate = clock.learning_rate if self.inner_learning_rate == "outer" else float(self.inner_learning_rate)
+        return InnerStep(rate, self.inner_weight_decay)
+
+
+class _Step:
+    """The losses of one step as functions of the net's parameters, and what they were made of."""
+
+    def __init__(
+        self,
+        strategy: M3L,
+        net: nn.Module,
+        batches: Mapping[str, ReIDBatch],
+        clock: Clock,
+        meta_train: Sequence[str],
+        meta_test: str,
+    ) -> None:
+        self.strategy, self.net, self.batches, self.clock = strategy, net, batches, clock
+        self.meta_train, self.meta_test = meta_train, meta_test
+        self.seed = torch.initial_seed()
+        self.statistics: list[Statistics] = []
+        self.parts: dict[str, Tensor] = {}
+
+    def meta_train_loss(self, position: int, parameters: Parameters, again: bool = False) -> Tensor:
+        """Memory and triplet loss of a meta-train domain; keeps its statistics for MetaBN."""
+        # A net with dropout must drop the same units when a domain passes again.
+        torch.manual_seed((self.seed + position) % 2**63)
+        name = self.meta_train[position]
+        batch = self.batches[name]
+        buffers = self._copied_buffers() if again else {}
+        features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
+        memory = self._memory_loss(name, features.embedding)
+        triplet = batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin)
+        if not again:
+            self.statistics.append(batch_statistics(features.pooled))
+            self.parts |= {f"memory/{name}": memory.detach(), f"triplet/{name}": triplet.detach()}
+        return memory + triplet
+
+    def meta_test_loss(self, parameters: Parameters) -> Tensor:
+        """Memory loss, mean over MetaBN's outputs, and triplet loss of the meta-test domain."""
+        batch = self.batches[self.meta_test]
+        buffers = self._copied_buffers(NECK_STATISTICS if self.strategy.meta_test_updates_bn else None)
+        features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
+        outputs = self._metabn(features.pooled, parameters)
+        losses = [self._memory_loss(self.meta_test, nn.functional.normalize(output, dim=1)) for output in outputs]
+        memory = torch.stack(losses).mean()
+        triplet = batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin)
+        self.parts |= {"memory/meta_test": memory.detach(), "triplet/meta_test": triplet.detach()}
+        return memory + triplet
+
+    def _memory_loss(self, name: str, embeddings: Tensor) -> Tensor:
+        bank = self.strategy.bank(name)
+        return bank.loss(embeddings, self.batches[name].identities, self.strategy.temperature)
+
+    def _metabn(self, pooled: Tensor, parameters: Parameters) -> list[Tensor]:
+        neck, draws = self.net.neck, self.strategy.draws
+        assert isinstance(neck, nn.BatchNorm1d)
+        normals = [
+            draws.normal(len(pooled), pooled.shape[1], self.clock, f"metabn/{k}").to(pooled)
+            for k in range(len(self.statistics))
+        ]
+        affine = (parameters.get("neck.weight", neck.weight), parameters.get("neck.bias", neck.bias))
+        weight = draws.uniform(self.clock, "metabn_weight")
+        return metabn(pooled, self.statistics, normals, weight, self.strategy.metabn_scale, affine, neck.eps)
+
+    def _copied_buffers(self, names: Sequence[str] | None = None) -> Parameters:
+        """Copies for a forward to move in place of the net's own; all by default."""
+        buffers = dict(self.net.named_buffers())
+        return {name: buffers[name].clone() for name in (buffers if names is None else names)}
+
+
+def check_sources(domains: Sequence[DomainInfo]) -> None:
+    """M3L holds one source out of several, and mines negatives within a domain.
+
+    Raises:
+        InputError: fewer than two sources, or one of a single identity.
+    """
+    if len(domains) < 2:
+        found = ", ".join(domain.name for domain in domains) or "none"
+        raise InputError(
+            f"sources: {found}; M3L holds one source out in each step, so it needs at least two. With one source take "
+            "strategy=fb or strategy=softmax_triplet."
+        )
+    for domain in domains:
+        if domain.identities < 2:
+            raise InputError(
+                f"source {domain.name} has {domain.identities} training identity: the triplet loss needs negatives, so "
+                "at least two; leave this source out."
+            )
+
+
+def check_net(net: nn.Module, differentiates_twice: bool) -> None:
+    """MetaBN works on the neck; compiled graphs cannot be differentiated twice.
+
+    Raises:
+        InputError: the net is not such a one.
+    """
+    neck = getattr(net, "neck", None)
+    if not isinstance(neck, nn.BatchNorm1d) or neck.weight is None or neck.running_mean is None:
+        raise InputError(
+            f"{type(net).__name__} has no attribute `neck` that is a torch.nn.BatchNorm1d with weight, bias and "
+            f"running statistics, but {type(neck).__name__}: MetaBN mixes domains in it."
+        )
+    if differentiates_twice and hasattr(net, "_orig_mod"):
+        raise InputError(
+            "torch.compile gives no second derivatives: pass the net uncompiled, or take strategy.order=first."
+        )
+
+
+def _one_of(key: str, value: object, options: Sequence[str]) -> None:
+    if value not in options:
+        raise InputError(f"{key}={value}: {nearest(str(value), options)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
