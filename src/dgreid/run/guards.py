@@ -78,6 +78,25 @@ def check_training(config: DictConfig) -> None:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
 
+def check_second_order(config: DictConfig) -> None:
+    """What a strategy that differentiates twice cannot be trained with.
+
+    Raises:
+        InputError: float16, or batch normalisation over processes.
+    """
+    if str(config.trainer.get("precision", "32-true")).startswith("16"):
+        raise InputError(
+            f"trainer.precision={config.trainer.precision} with second derivatives: loss scaling would not reach the "
+            "inner gradients, which vanish in float16; take trainer.precision=bf16-mixed or 32-true, or, for M3L, "
+            "strategy.order=first"
+        )
+    if config.trainer.get("sync_batchnorm", False):
+        raise InputError(
+            "trainer.sync_batchnorm=true with second derivatives: torch's SyncBatchNorm has none; leave it out, or, "
+            "for M3L, take strategy.order=first"
+        )
+
+
 def check_leaks(
     sources: Mapping[str, Domain], targets: Mapping[str, Domain], use: str, allow_seen_target: bool
 ) -> set[str]:

@@ -34,7 +34,12 @@ class TrainingStrategy(nn.Module, ABC):
     buffers or submodules, so that device moves, checkpoints and resuming need no code. It never touches optimizer,
     trainer or process group. Torch's generators are seeded from (seed, step, rank) before ``loss`` and
     ``after_step``, so a strategy may draw random numbers and still resume exactly.
+
+    Attributes:
+        differentiates_twice: whether ``loss`` takes second derivatives of the net; what cannot is then refused.
     """
+
+    differentiates_twice = False
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Creates banks and heads; called once, before the optimizer exists. May replace layers of the net.
@@ -80,3 +85,14 @@ class TrainingStrategy(nn.Module, ABC):
     def inference_net(self, net: nn.Module) -> nn.Module:
         """A module from images to unit embeddings of any width: all that evaluation uses."""
         return EmbeddingNet(net)
+
+    def savings(self) -> Sequence[str]:
+        """Options of the method that would lower memory or time, for ``plan=true``; by default there are none.
+
+        Each is a sentence ``strategy.option=value: what it does``, and applies to the method as it is set now.
+        """
+        return ()
+
+    def remarks(self) -> Sequence[str]:
+        """Sentences that a run says once when it starts: what the options, as they are set, leave out."""
+        return ()

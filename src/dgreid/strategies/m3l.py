@@ -125,15 +125,15 @@ class M3L(MemoryStrategy):
 
     def loss(self, net: nn.Module, batches: Mapping[str, ReIDBatch], clock: Clock) -> StepResult:
         """L_train + L_test of one step, with the gradient by this strategy's method already computed."""
-        names = list(batches)
-        if len(names) < 2:
-            raise InputError(f"a step of M3L needs the batches of two domains or more, got those of {names}.")
-        held_out = names.pop(self.draws.choice(len(names), clock, "meta_test_domain"))
-        step = _Step(self, net, batches, clock, meta_train=names, meta_test=held_out)
+        if len(batches) < 2:
+            raise InputError(f"a step of M3L needs the batches of two domains or more, got those of {list(batches)}.")
+        meta_test = self.meta_test_domain(list(batches), clock)
+        meta_train = [name for name in batches if name != meta_test]
+        step = _Step(self, net, batches, clock, meta_train, meta_test)
         parameters: Parameters = {name: value for name, value in net.named_parameters() if value.requires_grad}
         found = self.method(
             parameters,
-            [partial(step.meta_train_loss, position) for position in range(len(names))],
+            [partial(step.meta_train_loss, position) for position in range(len(meta_train))],
             step.meta_test_loss,
             self.inner_step(clock),
             self.identity_path,
@@ -154,6 +154,30 @@ class M3L(MemoryStrategy):
         """One forward of each domain under the new weights, meta-test included, into its memory."""
         for name, batch in batches.items():
             self.update_bank(name, net(batch.images).embedding, batch.identities)
+
+    def remarks(self) -> Sequence[str]:
+        """What the release's outer gradient leaves out."""
+        if self.identity_path:
+            return ()
+        return (
+            "strategy.outer_gradient=second_order_only: as in the M3L release, the meta-test loss reaches the weights "
+            "through the curvature of the meta-train loss alone; its own gradient is left out. The paper's objective "
+            "is outer_gradient=full.",
+        )
+
+    def savings(self) -> Sequence[str]:
+        """The other ways to the same gradient, and the first-order method."""
+        if not self.differentiates_twice:
+            return ()
+        other = {
+            by_graph: "strategy.hypergradient=hvp: the same gradient, one domain's graph in memory at a time; slower",
+            by_products: "strategy.hypergradient=graph: the same gradient, faster; more memory",
+        }[self.method]
+        return (other, "strategy.order=first: no second derivatives, so much less of both; another method, though")
+
+    def meta_test_domain(self, names: Sequence[str], clock: Clock) -> str:
+        """Which of the domains of this step plays the unseen one; equal on every rank."""
+        return names[self.draws.choice(len(names), clock, "meta_test_domain")]
 
     def inner_step(self, clock: Clock) -> InnerStep:
         """The inner update of a step."""

@@ -1,4 +1,4 @@
-"""The guard against testing on people that were trained on."""
+"""What is refused before anything is read or trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
-from dgreid.run.guards import check_leaks, check_start, known_domains, names
+from dgreid.run.guards import check_leaks, check_second_order, check_start, known_domains, names
 
 FAMILIES = {"cuhk03": "cuhk", "cuhknp": "cuhk", "market1501": "market", "dukemtmc": "duke"}
 
@@ -55,3 +55,21 @@ def test_unknown_domains_and_starts(tmp_path):
     check_start(str(tmp_path))
     with pytest.raises(InputError, match=r"init=.*no such run folder or checkpoint"):
         check_start(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        ({"precision": "16-mixed"}, "precision=16-mixed with second derivatives: .* take trainer.precision=bf16-mixed"),
+        ({"precision": 16}, "precision=16 with second derivatives"),
+        ({"sync_batchnorm": True}, "torch's SyncBatchNorm has none"),
+    ],
+)
+def test_what_has_no_second_derivative_is_refused(trainer, message):
+    with pytest.raises(InputError, match=message):
+        check_second_order(OmegaConf.create({"trainer": trainer}))
+
+
+def test_what_has_second_derivatives_passes():
+    for precision in ("32-true", "bf16-mixed", "64-true"):
+        check_second_order(OmegaConf.create({"trainer": {"precision": precision}}))
