@@ -21,7 +21,7 @@ from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
-from dgreid.run.guards import known_domains, names
+from dgreid.run.guards import check_second_order, known_domains, names
 from dgreid.run.warm_start import start_from
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import DomainInfo
@@ -85,6 +85,8 @@ def build_net(config: DictConfig) -> nn.Module:
 def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInfo]) -> ReIDModule:
     """The Lightning module; the strategy's own parameters are drawn from the seed too."""
     strategy = cast(TrainingStrategy, instantiate(config.strategy, _convert_="all"))
+    if strategy.differentiates_twice:
+        check_second_order(config)
     optimizer = instantiate(config.optim, _convert_="all")
     schedule = instantiate(config.schedule, _convert_="all")
     with torch.random.fork_rng():
@@ -107,21 +109,28 @@ def set_precision(config: DictConfig) -> None:
     torch.backends.cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"  # type: ignore[attr-defined] # untyped
 
 
-def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> lightning.Trainer:
-    """The trainer of one run."""
+def trainer_options(config: DictConfig) -> dict[str, Any]:
+    """What each trainer of this configuration takes: devices, processes, precision, length of an epoch."""
     options: dict[str, Any] = dict(config.trainer)
     if options.get("devices", 1) not in (1, "1") and "strategy" not in options:
         # A parameter may have no gradient in a step; buffers are the strategies' own business.
         options["strategy"] = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+    return {
+        **options,
+        "limit_train_batches": config.steps_per_epoch,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+
+
+def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> lightning.Trainer:
+    """The trainer of one run."""
     trainer = instantiate(
-        options,
+        trainer_options(config),
         max_epochs=config.epochs,
-        limit_train_batches=config.steps_per_epoch,
         check_val_every_n_epoch=config.evaluate_every or config.epochs + 1,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         logger=instantiate(config.logger, folder=folder),
         callbacks=callbacks(config, folder, targets),
         default_root_dir=str(folder),

@@ -35,6 +35,7 @@ from dgreid.run.compose import task_overrides
 from dgreid.run.environment import environment
 from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, quoted, run_folder, write_config
 from dgreid.run.guards import check_leaks, check_start, check_training, names
+from dgreid.run.planning import plan, wants_plan
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
@@ -47,7 +48,7 @@ from dgreid.run.scoring import (
 
 
 def train(config: DictConfig) -> None:
-    """Checks, trains, evaluates, and writes the run's folder.
+    """Checks, trains, evaluates, and writes the run's folder; with ``plan=true`` measures three steps instead.
 
     Raises:
         InputError: a value, a data set or the folder is refused; nothing has been trained or overwritten then.
@@ -56,6 +57,9 @@ def train(config: DictConfig) -> None:
     check_start(config.init)
     sources, targets = build_domains(config, "sources"), build_domains(config, "target")
     seen = check_leaks(sources, targets, config.use, config.allow_seen_target)
+    if wants_plan(config):
+        plan(config, sources, targets)
+        return
     chosen = _choices()
     folder = run_folder(config, task_overrides(), chosen.get("strategy", "strategy"))
     resolved = resolve(config)
