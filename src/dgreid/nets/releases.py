@@ -43,7 +43,7 @@ RELEASES = {
     ("base.", "feat_bn.", False): Release("the M3L release (resMeta)", False, "feat_bn.meta_", SELECTED_ON_ITS_TARGET),
     ("base.", "feat_bn.", True): Release("the M3L release (IBNMeta)", False, "feat_bn.meta_", SELECTED_ON_ITS_TARGET),
     ("", "feat_bn0.", False): Release("the IL release", False, "", SELECTED_ON_ITS_TARGET),
-    ("base.", "feat_bn0.", False): Release("the IL release (its net with a stem ReLU)", True, "", SELECTED_ON_ITS_TARGET),
+    ("base.", "feat_bn0.", False): Release("the IL release (with a stem ReLU)", True, "", SELECTED_ON_ITS_TARGET),
     (BACKBONE, NECK, False): OWN,
     (BACKBONE, NECK, True): OWN,
 }  # fmt: skip
@@ -66,17 +66,16 @@ def recognise(names: Iterable[str]) -> Release:
     return RELEASES.get((backbones.pop(), necks.pop(), any(".bn1.IN." in name for name in bare)), UNKNOWN)
 
 
-def net_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """The file's name of each tensor by its name here; of a run's checkpoint only what belongs to the net.
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """The file's name of each tensor by its name here; what a run's checkpoint holds besides the net keeps its name.
 
     Raises:
         InputError: two of the file's tensors would have the same name here.
     """
-    of_a_run = any(name.startswith(OF_A_RUN) for name in tensors)
+    names = list(names)
+    of_a_run = any(name.startswith(OF_A_RUN) for name in names)
     named: dict[str, str] = {}
-    for name in tensors:
-        if of_a_run and not name.startswith(OF_A_RUN):
-            continue
+    for name in names:
         own = name.removeprefix(OF_A_RUN) if of_a_run else own_name(name)
         if own in named:
             raise InputError(
@@ -93,8 +92,8 @@ def is_trunk(name: str) -> bool:
 
 def fitting_net(own: Mapping[str, Tensor]) -> str | None:
     """What to type for the net whose backbone these tensors (by their names here) form; None if none is known."""
-    norm, stem = own.get(f"{BACKBONE}layer1.conv1.weight"), own.get(f"{BACKBONE}conv1.weight")
-    if norm is not None and stem is not None:
+    basic, stem = own.get(f"{BACKBONE}layer1.conv1.weight"), own.get(f"{BACKBONE}conv1.weight")
+    if basic is not None and stem is not None:
         return f"net=small net.width={stem.shape[0]}"
     blocks = [
         sum(f"{BACKBONE}layer{stage}.{block}.conv3.weight" in own for block in range(40)) for stage in range(1, 5)

@@ -1,10 +1,11 @@
-"""``evaluate.py``: checkpoints of a run on its own or on other targets."""
+"""``evaluate.py``: checkpoints of a run on its own or on other targets, or a file of weights without a run."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as lightning
 from omegaconf import DictConfig, OmegaConf
@@ -18,21 +19,32 @@ from dgreid.run.environment import environment
 from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
+from dgreid.run.released import as_for_a_file, check_request, file_facts, load_released, output_folder
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 
 
 def evaluate(config: DictConfig) -> None:
-    """Scores the chosen checkpoints on each target, prints a table and writes ``<run>/evaluations/...``.
+    """Scores the chosen weights on each target, prints a table and writes a folder of results.
 
     Raises:
-        InputError: no such run, checkpoint or domain, or a target whose people were trained on.
+        InputError: what was asked for does not go together; no such run, checkpoint or domain; a file that is not of
+            the chosen net; or a target whose people were trained on.
     """
+    check_request(config, _typed())
+    check_workers(config.workers, "workers")
+    if config.run is None:
+        _evaluate_file(config)
+    else:
+        _evaluate_run(config)
+
+
+def _evaluate_run(config: DictConfig) -> None:
+    """Writes ``<run>/evaluations/...``."""
     runs = names(config.run, "run")
     if len(runs) > 1:
         raise InputError(f"run names {len(runs)} folders: one at a time, or several by -m run={','.join(runs)}")
     folder = Path(runs[0])
-    check_workers(config.workers, "workers")
     checkpoints = names(config.checkpoint, "checkpoint")
     of_the_run, record = read_run(folder)
     config = as_in_the_run(config, of_the_run)
@@ -57,10 +69,41 @@ def evaluate(config: DictConfig) -> None:
         "precision": {**record["precision"], "trainer": config.precision}, "environment": environment(),
         "command": task_overrides(),
     }  # fmt: skip
+    _write(output, rows, facts)
+
+
+def _evaluate_file(config: DictConfig) -> None:
+    """Writes ``<runs>/evaluations/<file>-<its sha256>/...``."""
+    (checkpoint,) = names(config.checkpoint, "checkpoint")
+    config = as_for_a_file(config)
+    targets = build_domains(config, "target")
+    set_precision(config)
+    loaded = load_released(Path(checkpoint), config, _typed())
+    print(loaded.line)
+    data = build_data(config, {}, targets)
+    data.setup("validate")
+    output = output_folder(config, loaded.report, list(targets), folder_suffix(_own_overrides()))
+    scored = score_targets(_trainer(config, output), loaded.module, data, list(targets), checkpoint, 0, set())
+    facts = {
+        **file_facts(loaded, config),
+        "targets": [target_record(name, domain) for name, domain in targets.items()],
+        "environment": environment(),
+        "command": task_overrides(),
+    }
+    _write(output, [row._replace(step=None, seen=None) for row in scored], facts)
+
+
+def _write(output: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
+    """Lists, pictures and ``result.json`` in a folder, the table on the terminal."""
     result = write_result(output, rows, rows[-1].rule, facts)
     write_lists_and_pictures(output, rows, rows[-1].rule)
     print_table(rows)
     print(f"results:  {result}\npictures: {output / PICTURES}")
+
+
+def _typed() -> set[str]:
+    """Keys of what was typed."""
+    return {override.partition("=")[0].lstrip("+~").partition("@")[0] for override in task_overrides()}
 
 
 def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
@@ -68,7 +111,7 @@ def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
 
     Places on this machine, and what was typed for this evaluation, stay as they are.
     """
-    typed = {override.partition("=")[0].lstrip("+") for override in task_overrides()}
+    typed = _typed()
     config = config.copy()
     OmegaConf.set_struct(config, False)
     for node in {"synthetic", "domain"} - typed:
@@ -112,7 +155,7 @@ def _short_name(checkpoint: str) -> str:
 
 
 def _own_overrides() -> Sequence[str]:
-    shown_or_without_effect = ("run", "checkpoint", "target", "batch_size", "workers", "accelerator")
+    shown_or_without_effect = ("run", "checkpoint", "net", "target", "batch_size", "workers", "accelerator")
     return [o for o in task_overrides() if o.partition("=")[0] not in shown_or_without_effect]
 
 

@@ -27,24 +27,24 @@ class Row(NamedTuple):
     Attributes:
         target: name of the domain tested on.
         rule: how the checkpoint was chosen: last, source, oracle, initial before training, or a file's path.
-        step: optimizer steps its weights took.
+        step: optimizer steps its weights took; None if the file does not say.
         result: the metrics.
-        seen: whether other people of the target's domain were trained on.
+        seen: whether other people of the target's domain were trained on; None if that is not known.
         queries: the query images, in the order of the result.
         ranked: ranked lists of a few telling queries, for the picture.
     """
 
     target: str
     rule: str
-    step: int
+    step: int | None
     result: RetrievalResult
-    seen: bool
+    seen: bool | None
     queries: Sequence[ReIDRecord]
     ranked: Sequence[RankedQuery]
 
     def record(self) -> dict[str, Any]:
         """The row as plain values; metrics in 0..1."""
-        domain = "seen domain" if self.seen else "unseen domain"
+        domain = {True: "seen domain", False: "unseen domain", None: "not known whether seen"}[self.seen]
         return {
             "target": self.target, "selection": self.rule, "step": self.step, "domain": domain, **self.result.summary(),
         }  # fmt: skip
@@ -95,7 +95,9 @@ def print_table(rows: Sequence[Row]) -> None:
         target = f"{row.target} (seen domain)" if row.seen else row.target
         summary = row.result.summary()
         weights = "untrained" if row.rule == "initial" else Path(row.rule).name
-        table.add_row(target, weights, str(row.step), *(f"{100 * summary[key]:.1f}" for key in SHOWN))
+        table.add_row(
+            target, weights, "?" if row.step is None else str(row.step), *(f"{100 * summary[key]:.1f}" for key in SHOWN)
+        )
     console = Console()
     console.print(table)
     for row in {row.target: row for row in rows if row.result.summary()["invalid_queries"]}.values():

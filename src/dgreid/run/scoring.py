@@ -140,7 +140,7 @@ def write_lists_and_pictures(folder: Path, rows: Sequence[Row], selection: str) 
         The pictures.
     """
     chosen = [row for row in rows if row.rule == selection]
-    curves = {f"{row.target}, {row.rule} (step {row.step})": row.result.cmc for row in rows}
+    curves = {_label(row): row.result.cmc for row in rows}
     pictures = [cmc_curves(curves, folder / PICTURES / "cmc.png")]
     for row in chosen:
         table = "queries.csv" if len(chosen) == 1 else f"queries_{row.target}.csv"
@@ -148,3 +148,8 @@ def write_lists_and_pictures(folder: Path, rows: Sequence[Row], selection: str) 
         if row.ranked:
             pictures.append(ranked_gallery(row.ranked, read_image, folder / PICTURES / f"ranked_{row.target}.png"))
     return pictures
+
+
+def _label(row: Row) -> str:
+    step = "" if row.step is None else f" (step {row.step})"
+    return f"{row.target}, {row.rule}{step}"

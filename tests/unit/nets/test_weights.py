@@ -2,6 +2,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import random
 
 import numpy as np
 import pytest
@@ -175,6 +176,23 @@ def test_a_file_cut_short_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match=r"cut\.pth cannot be read as weights; it may be cut short"):
         small(weights=str(path), width=4)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of the unpickler, on bytes it does not know
+def test_any_damage_is_one_kind_of_error(tmp_path):
+    path = tmp_path / "damaged.pth"
+    torch.save(small(width=1).state_dict(), path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    draw = random.Random(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[draw.randrange(12_000)] = draw.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_state_dict(path)
+        except InputError as error:
+            assert "damaged.pth" in str(error)  # noqa: PT017 - some damage hits only a weight, and reads
 
 
 @pytest.mark.parametrize("content", [{"epoch": 3}, [torch.ones(2)], torch.ones(2), {"state_dict": None}])
