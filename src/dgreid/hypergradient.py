@@ -163,7 +163,7 @@ def _first_order_passes(
     moved = {name: inner(parameters[name].detach(), gradient) for name, gradient in train_gradient.items()}
     moved = {name: value.requires_grad_() for name, value in moved.items()}
     test = meta_test({**parameters, **moved})
-    test_gradient = dict(zip(moved, grad(test, list(moved.values())), strict=True))
+    test_gradient = dict(zip(moved, grad(test, list(moved.values()), materialize_grads=True), strict=True))
     return _Passes(train, test.detach(), train_gradient, test_gradient)
 
 

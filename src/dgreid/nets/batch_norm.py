@@ -21,9 +21,9 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         statistics = self.running_mean is not None and self.momentum is not None
-        if not (self.training and self.affine and statistics and torch.is_grad_enabled()):
+        fits = maps.ndim == 4 and maps.shape[1] == self.num_features < maps.numel()  # else torch says what is wrong
+        if not (self.training and self.affine and statistics and fits and torch.is_grad_enabled()):
             return super().forward(maps)
-        self._check_input_dim(maps)
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         normalised: Tensor = _Normalise.apply(
