@@ -24,7 +24,7 @@ from dgreid.run.savings import savings, this_machine
 from dgreid.run.step_meter import StepMeter
 
 STEPS = 3
-LABELS = 16  # columns of the terminal
+LABELS = 18  # columns of the terminal
 Row = tuple[str, str]
 
 
@@ -69,7 +69,7 @@ def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str
         raise InputError(_too_large(config, module, trainer, meter)) from error
     if trainer.is_global_zero:
         advice = savings(config, module.strategy, this_machine(meter.device, trainer.world_size), meter.waiting)
-        rows = [*_what(config, module, data), *_costs(config, meter), _evaluations(config, data)]
+        rows = [*_what(config, module, data), *_costs(config, meter), _not_in_the_hours(config, data, meter)]
         print_plan(rows, list(advice))
     leave()
 
@@ -112,8 +112,8 @@ def print_plan(rows: Sequence[Row], advice: Sequence[str]) -> None:
 
 def three_digits(number: float) -> str:
     """A positive number with three digits or more: 0.0123, 1.23, 12.3, 1,234."""
-    decimals = 2 - math.floor(math.log10(number)) if number > 0 else 0
-    return f"{number:,.{min(max(decimals, 0), 4)}f}"
+    decimals = max(0, 2 - math.floor(math.log10(number)))
+    return f"{number:,.{decimals}f}"
 
 
 def _what(config: DictConfig, module: ReIDModule, data: MultiDomainDataModule) -> list[Row]:
@@ -130,26 +130,30 @@ def _what(config: DictConfig, module: ReIDModule, data: MultiDomainDataModule) -
 
 def _costs(config: DictConfig, meter: StepMeter) -> list[Row]:
     steps = total_steps(config)
-    measured = f"mean of steps 2 and {STEPS}, {100 * meter.waiting:.0f} % of it waiting for data"
-    warm_up = f"step 1 warmed up in {three_digits(meter.warm_up)}"
-    length = f"{steps:,} steps ({config.epochs} epochs x {config.steps_per_epoch}"
-    cut = ")" if steps == config.epochs * config.steps_per_epoch else f", cut by trainer.max_steps={steps})"
+    times = (
+        f"{three_digits(meter.seconds)}, mean of steps 2 and {STEPS}; step 1 warmed up in {three_digits(meter.warm_up)}"
+    )
+    whole = config.epochs * config.steps_per_epoch
+    length = f"{config.epochs} x {config.steps_per_epoch} steps (epochs x steps_per_epoch)"
+    cut = "" if steps == whole else f", cut to {steps:,} by trainer.max_steps"
     return [
         ("peak memory", meter.memory.describe()),
-        ("seconds a step", f"{three_digits(meter.seconds)} ({measured}; {warm_up})"),
-        ("whole run", f"{three_digits(meter.seconds * steps / 3600)} hours of training: {length}{cut}"),
-        ("before step 1", f"{three_digits(meter.preparation)} seconds, once (not in these hours)"),
+        ("seconds a step", f"{times}; {100 * meter.waiting:.0f} % waits for data"),
+        ("whole run", f"{three_digits(meter.seconds * steps / 3600)} hours for {length}{cut}"),
     ]
 
 
-def _evaluations(config: DictConfig, data: MultiDomainDataModule) -> Row:
+def _not_in_the_hours(config: DictConfig, data: MultiDomainDataModule, meter: StepMeter) -> Row:
     tested = sum(len(images.records) for images in data.target_sets().values())
     held_out = sum(len(images.records) for images in data.holdout_sets().values())
-    text = f"{tested:,} images once at the end"
+    evaluations = f"evaluation of {tested:,} images at the end"
     if config.evaluate_every:
         count = total_steps(config) // (config.steps_per_epoch * config.evaluate_every)
-        text = f"{tested + held_out:,} images {count} times, then {tested:,} for each selection rule"
-    return "evaluation", f"{text} (not measured, not in these hours)"
+        evaluations = (
+            f"{count} x evaluation of {tested + held_out:,} images (evaluate_every={config.evaluate_every}), and of "
+            f"{tested:,} for each selection rule at the end"
+        )
+    return "not in the hours", f"{meter.preparation:.1f} seconds before step 1; {evaluations}, not measured"
 
 
 def _too_large(config: DictConfig, module: ReIDModule, trainer: lightning.Trainer, meter: StepMeter) -> str:

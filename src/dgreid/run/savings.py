@@ -13,6 +13,7 @@ from dgreid.callbacks import WAITING_HINT_SHARE
 from dgreid.strategies.base import TrainingStrategy
 
 FLOAT32 = ("32-true", "32")
+FEWEST_IDENTITIES = 2  # in a process: losses compare one with another
 
 
 class Machine(NamedTuple):
@@ -76,7 +77,9 @@ def _devices(config: DictConfig, machine: Machine) -> Iterator[str]:
         if machine.gpus:
             yield "trainer.accelerator=gpu: this machine has a GPU that the run does not use"
         return
-    shares = (n for n in range(machine.gpus, machine.processes, -1) if config.data.identities_per_batch % n == 0)
+    identities = config.data.identities_per_batch
+    counts = range(machine.gpus, machine.processes, -1)
+    shares = (count for count in counts if identities % count == 0 and identities // count >= FEWEST_IDENTITIES)
     if more := next(shares, None):
         yield f"trainer.devices={more}: each GPU takes its share of a batch, less memory on each and less time"
 
@@ -92,5 +95,5 @@ def _loading(config: DictConfig, machine: Machine, waiting: float) -> Iterator[s
 def _smaller_batches(config: DictConfig, machine: Machine) -> Iterator[str]:
     now = config.data.identities_per_batch
     half = now // 2 - now // 2 % machine.processes
-    if half >= 2:
-        yield f"data.identities_per_batch={half}: smaller batches (now {now}), which train another net"
+    if half >= FEWEST_IDENTITIES * machine.processes:
+        yield f"data.identities_per_batch={half}: fewer images a step (now {now} identities each), so other results"
