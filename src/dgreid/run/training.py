@@ -76,7 +76,9 @@ def train(config: DictConfig) -> None:
     else:
         claim(folder, resolved)
     facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
-    rank_zero_info(f"run folder: {folder}\n{facts['weights']['report'] or ''}".rstrip())
+    rank_zero_info(
+        "\n".join(filter(None, (f"run folder: {folder}", facts["weights"]["report"], *module.strategy.remarks())))
+    )
     for logger in trainer.loggers:
         logger.log_hyperparams(resolved)
     _fit(trainer, module, data, folder, facts, resume_from)
