@@ -29,8 +29,10 @@ class StepTimes(Callback):
         self.seconds = 0.0
         self._ready: float | None = None
         self._start = 0.0
+        self._first_of_epoch = True
         self._waiting = self._total = 0.0
         self._steps = 0
+        self._waited = 0.0
         self._epoch_waiting = self._epoch_total = 0.0
         self._hinted = False
 
@@ -45,11 +47,16 @@ class StepTimes(Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock: what an evaluation took before this is not waiting."""
         self._ready = time.perf_counter()
+        self._first_of_epoch = True
         self._epoch_waiting = self._epoch_total = 0.0
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """The batch has arrived."""
+        """The batch has arrived. Lightning calls callbacks before the module: the last ``after_step`` was no waiting."""
         self._start = time.perf_counter()
+        after_step = 0.0 if self._first_of_epoch else float(getattr(pl_module, "after_step_seconds", 0.0))
+        began = self._start if self._ready is None else self._ready
+        self._waited = max(self._start - began - after_step, 0.0)
+        self._first_of_epoch = False
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -57,11 +64,11 @@ class StepTimes(Callback):
         """The step is over: adds it up and logs."""
         now = time.perf_counter()
         began = self._start if self._ready is None else self._ready
-        self._waiting += self._start - began
+        self._waiting += self._waited
         self._total += now - began
         self._steps += 1
         self.seconds += now - began
-        self._epoch_waiting += self._start - began
+        self._epoch_waiting += self._waited
         self._epoch_total += now - began
         if trainer.global_step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined] # set by Lightning
             values = {"seconds_per_step": self._total / self._steps, "data_wait": self._waiting / self._total}
@@ -71,7 +78,8 @@ class StepTimes(Callback):
         self._ready = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Says once what to do about slow loading."""
+        """Counts the last step's end, and says once what to do about slow loading."""
+        self.seconds += float(getattr(pl_module, "after_step_seconds", 0.0))
         if self._hinted or not self._epoch_total or self._epoch_waiting / self._epoch_total <= WAITING_HINT_SHARE:
             return
         self._hinted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -39,6 +40,7 @@ class ReIDModule(lightning.LightningModule):
     Attributes:
         retrieval_metrics: the sets that a validation loop scores, by name, in the order of its dataloaders.
         retrieval_results: what the last validation loop found, by name.
+        after_step_seconds: what the strategy's part after the last update took.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ReIDModule(lightning.LightningModule):
         strategy.setup(net, self.domains)
         self.retrieval_metrics: dict[str, RetrievalMetric] = {}
         self.retrieval_results: dict[str, RetrievalResult] = {}
+        self.after_step_seconds = 0.0
         self._inference_net: nn.Module | None = None
         self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
 
@@ -121,8 +124,10 @@ class ReIDModule(lightning.LightningModule):
         batches, result, clock = self._step
         self._step = None
         self._seed("after_step", clock)
+        started = time.perf_counter()
         with self.trainer.precision_plugin.forward_context():
             self.strategy.after_step(self.net, batches, result, clock)
+        self.after_step_seconds = time.perf_counter() - started
 
     def _clock(self) -> Clock:
         rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])

@@ -173,7 +173,8 @@ class M3L(MemoryStrategy):
             by_graph: "strategy.hypergradient=hvp: the same gradient, one domain's graph in memory at a time; slower",
             by_products: "strategy.hypergradient=graph: the same gradient, faster; more memory",
         }[self.method]
-        return (other, "strategy.order=first: no second derivatives, so much less of both; another method, though")
+        first = "strategy.order=first: no second derivatives, so much less of both; another method, though"
+        return (other, first) if self.identity_path else (other,)
 
     def meta_test_domain(self, names: Sequence[str], clock: Clock) -> str:
         """Which of the domains of this step plays the unseen one; equal on every rank."""
