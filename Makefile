@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format data-check bench-data golden clean
+.PHONY: help install demo test test-all lint format data-check bench-data bench-train golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ data-check: $(INSTALLED) ## compare the data sets on disk with what was publishe
 
 bench-data: $(INSTALLED) ## images per second of the data path against PIL and transforms
 	@$(RUN) benchmarks/bench_data.py
+
+bench-train: $(INSTALLED) ## seconds and memory of a training step against M3L's plain procedure (some minutes)
+	@$(RUN) benchmarks/bench_train.py
 
 golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
 	@$(RUN) tests/integration/golden.py
