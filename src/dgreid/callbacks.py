@@ -51,7 +51,7 @@ class StepTimes(Callback):
         self._epoch_waiting = self._epoch_total = 0.0
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """The batch has arrived. Lightning calls callbacks before the module: the last ``after_step`` was no waiting."""
+        """The batch has arrived. The last ``after_step`` came after this callback's end of step, and was no waiting."""
         self._start = time.perf_counter()
         after_step = 0.0 if self._first_of_epoch else float(getattr(pl_module, "after_step_seconds", 0.0))
         began = self._start if self._ready is None else self._ready
