@@ -247,6 +247,7 @@ def test_switches_of_lightning_work(override, data_root, tmp_path):
 
 
 def test_the_sources_of_a_run_are_not_read_by_evaluation(trained, data_root, monkeypatch):
+    run = trained("fbf")
     asked = []
     original = MultiDomainDataModule.setup
     monkeypatch.setattr(
@@ -254,7 +255,7 @@ def test_the_sources_of_a_run_are_not_read_by_evaluation(trained, data_root, mon
         "setup",
         lambda self, *stage: asked.append(list(self.sources)) or original(self, *stage),
     )
-    evaluate_small(data_root, trained("fbf"))
+    evaluate_small(data_root, run)
     assert asked == [[]]
 
 
