@@ -138,12 +138,13 @@ class ReIDModule(lightning.LightningModule):
         torch.manual_seed(zlib.crc32(f"{phase} {clock.seed} {clock.step} {self.global_rank}".encode()))
 
     def _refuse_non_finite(self, result: StepResult, clock: Clock) -> None:
-        if bool(torch.isfinite(result.loss)):
+        numbers = torch.stack([value.detach().float() for value in (result.loss, *result.scalars.values())])
+        if bool(numbers.isfinite().all()):
             return
         bad = {name: float(value) for name, value in result.scalars.items() if not bool(torch.isfinite(value))}
         parts = ", ".join(f"{name} = {value}" for name, value in bad.items()) or f"loss = {float(result.loss)}"
         raise InputError(
-            f"the loss is not finite at step {clock.step} (epoch {clock.epoch}, learning rate "
+            f"what the strategy computed is not finite at step {clock.step} (epoch {clock.epoch}, learning rate "
             f"{clock.learning_rate:g}): {parts}. Lower the learning rate, clip gradients "
             "(trainer.gradient_clip_val=5), or use float32"
         )

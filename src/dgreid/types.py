@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 
 UNKNOWN_CAMERA = -1
+SMALLEST_SQUARED_LENGTH = 1e-24
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,11 @@ class Features(NamedTuple):
 
     @property
     def embedding(self) -> Tensor:
-        """(B, D) neck features at unit length: what memories and retrieval compare."""
-        return F.normalize(self.neck, dim=1)
+        """(B, D) neck features at unit length: what memories and retrieval compare; a row of zeros stays one."""
+        # As F.normalize, which has no second derivative at 0.
+        precise = self.neck.to(torch.promote_types(self.neck.dtype, torch.float32))
+        length = precise.square().sum(dim=1, keepdim=True).clamp(min=SMALLEST_SQUARED_LENGTH).sqrt()
+        return (precise / length).to(self.neck.dtype)
 
 
 class DomainInfo(NamedTuple):

@@ -115,6 +115,16 @@ def test_a_loss_that_is_not_finite_stops(tmp_path, value):
         fit(Recorder(value), tmp_path)
 
 
+def test_a_number_that_is_not_finite_stops_though_the_loss_is(tmp_path):
+    class Lost(Recorder):
+        def loss(self, net, batches, clock):
+            result = super().loss(net, batches, clock)
+            return result._replace(scalars={**result.scalars, "gradient/cosine": torch.tensor(float("nan"))})
+
+    with pytest.raises(InputError, match=r"not finite at step 0 .*: gradient/cosine = nan"):
+        fit(Lost(), tmp_path)
+
+
 def test_a_module_for_evaluation_cannot_be_trained():
     with pytest.raises(InputError, match="loaded for evaluation"):
         ReIDModule(Net(), Recorder(), DOMAINS).configure_optimizers()

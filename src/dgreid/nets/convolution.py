@@ -19,11 +19,11 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, h, w)."""
-        plain = self.groups == 1 and self.bias is None and self.padding_mode == "zeros"
+        plain = maps.dim() == 4 and self.groups == 1 and self.bias is None and self.padding_mode == "zeros"
         if not (plain and isinstance(self.padding, tuple) and maps.requires_grad and torch.is_grad_enabled()):
             return super().forward(maps)
         weight = self.weight
-        if torch.is_autocast_enabled(maps.device.type):
+        if torch.is_autocast_enabled(maps.device.type) and maps.dtype != torch.float64:
             dtype = torch.get_autocast_dtype(maps.device.type)
             maps, weight = maps.to(dtype), weight.to(dtype)
         convolved: Tensor = _Convolve.apply(maps, weight, (self.stride, self.padding, self.dilation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
@@ -225,7 +226,8 @@ class _Step:
         buffers = self._copied_buffers(NECK_STATISTICS if self.strategy.meta_test_updates_bn else None)
         features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
         outputs = self._metabn(features.pooled, parameters)
-        losses = [self._memory_loss(self.meta_test, nn.functional.normalize(output, dim=1)) for output in outputs]
+        embeddings = [features._replace(neck=output).embedding for output in outputs]
+        losses = [self._memory_loss(self.meta_test, one) for one in embeddings]
         memory = torch.stack(losses).mean()
         triplet = batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin)
         self.parts |= {"memory/meta_test": memory.detach(), "triplet/meta_test": triplet.detach()}
@@ -296,4 +298,4 @@ def _one_of(key: str, value: object, options: Sequence[str]) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -123,16 +123,9 @@ def all_finite(strategy, net, batches):
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
-NO_DIRECTION = pytest.mark.xfail(
-    strict=True, reason="torch's normalize has a NaN as second derivative at 0, which reaches neck.weight's gradient"
-)
-
-
 @pytest.mark.parametrize("hypergradient", METHODS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize(
-    "black", [pytest.param("first", marks=NO_DIRECTION), "second", pytest.param("third", marks=NO_DIRECTION)]
-)
+@pytest.mark.parametrize("black", ["first", "second", "third"])
 def test_a_batch_whose_images_are_all_black(black, dtype, hypergradient):
     """All features are equal, so the neck's are exactly 0 and have no direction; in any role of the domain."""
     net = net_of_four_channels(neck_bias="frozen").to(dtype)
@@ -142,7 +135,6 @@ def test_a_batch_whose_images_are_all_black(black, dtype, hypergradient):
     assert all_finite(strategy, net, batches)
 
 
-@NO_DIRECTION
 @pytest.mark.parametrize("hypergradient", METHODS)
 def test_a_net_whose_gradient_is_0(hypergradient):
     """Nothing passes the last norms; the meta-train gradient is exactly 0, and so is all that follows."""
