@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from dgreid.meta import InnerStep
+from dgreid.nets.convolution import without_weight_gradients
 
 Parameters = dict[str, Tensor]
 MetaTestLoss = Callable[[Parameters], Tensor]
@@ -129,7 +130,7 @@ def by_products(
     passes = _first_order_passes(parameters, meta_train, meta_test, inner)
     total, direction = {}, {}
     for name, gradient in passes.train_gradient.items():
-        test_gradient = passes.test_gradient[name]
+        test_gradient = passes.test_gradient.pop(name)  # each is as large as the net
         weighted = inner.slope(parameters[name].detach(), gradient) * test_gradient
         direct = test_gradient - inner.learning_rate * inner.weight_decay * weighted
         total[name] = gradient + direct if identity_path else gradient.clone()
@@ -176,7 +177,9 @@ def hessian_vector_product(loss: MetaTrainLoss, parameters: Parameters, directio
         direction: by name, in their shapes; parameters that are absent count as fixed.
     """
     reached = [parameters[name] for name in direction]
-    gradients = grad(loss(parameters, again=True), reached, create_graph=True, materialize_grads=True)
+    value = loss(parameters, again=True)
+    with without_weight_gradients():
+        gradients = grad(value, reached, create_graph=True, materialize_grads=True)
     pairs = [(one, along) for one, along in zip(gradients, direction.values(), strict=True) if one.requires_grad]
     if not pairs:
         return {}

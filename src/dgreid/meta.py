@@ -99,14 +99,16 @@ class _Deposit(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        gradients, ctx.gradients = ctx.gradients, ()
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("gradients that were computed by hand can be deposited once; compute the loss again")
         return None, None, *(gradient * scale for gradient in gradients)
 
 
 def with_gradients(value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
     """A loss whose backward deposits gradients that were computed by hand, once.
 
-    Gradient averaging over processes, clipping and loss scaling see what they would see of any other loss.
+    Gradient averaging over processes and clipping see what they would see of any other loss.
 
     Args:
         value: scalar; its own graph is cut off.

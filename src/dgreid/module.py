@@ -138,7 +138,13 @@ class ReIDModule(lightning.LightningModule):
         torch.manual_seed(zlib.crc32(f"{phase} {clock.seed} {clock.step} {self.global_rank}".encode()))
 
     def _refuse_non_finite(self, result: StepResult, clock: Clock) -> None:
-        numbers = torch.stack([value.detach().float() for value in (result.loss, *result.scalars.values())])
+        device = result.loss.device
+        numbers = torch.stack(
+            [
+                torch.as_tensor(value, device=device).detach().float().reshape(())
+                for value in (result.loss, *result.scalars.values())
+            ]
+        )
         if bool(numbers.isfinite().all()):
             return
         bad = {name: float(value) for name, value in result.scalars.items() if not bool(torch.isfinite(value))}

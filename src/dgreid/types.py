@@ -104,7 +104,7 @@ class StepResult(NamedTuple):
 
     Attributes:
         loss: scalar; its backward gives the gradient of this step.
-        scalars: detached numbers to log, by name.
+        scalars: detached numbers to log, by name; one that is not finite stops the run.
         embeddings: detached (B, D) unit embeddings per domain, for strategies that use them again after the step.
     """
 

@@ -74,31 +74,38 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def own_method(tmp_path_factory):
-    """A checkout in which the README's method was written where the README says."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("## Your own method in one file")[2].partition("\n## ")[0]
+OWN_METHODS = [
+    pytest.param("README.md", "Your own method in one file", "cosine_softmax", id="README"),
+    pytest.param("docs/methods/m3l.md", "Changing one thing", "m3l_in_turn", id="M3L"),
+]
+
+
+def checkout_with(document: str, title: str, checkout: Path) -> list[str]:
+    """A checkout in which a document's method was written where the document says; returns what is to be typed."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    section = text.partition(f"## {title}")[2].partition("\n## ")[0]
     (code,), (settings,), (typed,) = (blocks(section, language) for language in ("python", "yaml", "bash"))
-    checkout = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "conf", checkout / "conf")
     shutil.copytree(ROOT / "src", checkout / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "train.py", checkout)
-    names = re.findall(r"(?m)^`([\w./]+)`[^\n]*:\n\n```(?:python|yaml)", section)
+    names = re.findall(r"`([\w./]+)`[^\n]*:\n\n```(?:python|yaml)", section)
     assert [Path(name).suffix for name in names] == [".py", ".yaml"]
     (checkout / names[0]).write_text(code)
     (checkout / names[1]).write_text(settings)
     assert typed.startswith("python train.py ")
-    return checkout, typed.split()[1:]
+    return typed.split()[1:]
 
 
-def test_the_method_of_the_readme_trains(own_method, data_root, tmp_path):
-    checkout, typed = own_method
+@pytest.mark.parametrize(("document", "title", "strategy"), OWN_METHODS)
+def test_a_documented_method_of_one_s_own_trains(document, title, strategy, data_root, tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    typed = checkout_with(document, title, checkout)
     small = [override for override in SMALL if override.partition("=")[0] not in ("data", "net", "schedule")]
-    words = [*typed, *small, f"data_root={data_root}", f"runs={tmp_path}", "epochs=1"]
+    words = [*typed, *small, f"data_root={data_root}", f"runs={tmp_path}/runs", "epochs=1"]
     done = command(*words, folder=checkout, PYTHONPATH=str(checkout / "src"))
     assert done.returncode == 0, done.stderr
-    (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("*/*/*/*/result.json"))
-    assert result["strategy"] == "cosine_softmax"
+    (result,) = (json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/*/*/*/result.json"))
+    assert result["strategy"] == strategy
     assert result["steps"] == 2
     assert 0 < result["rows"][0]["mAP"] <= 1

@@ -50,7 +50,7 @@ def run_ranks(folder: Path, overrides: list[str]) -> list[dict[str, torch.Tensor
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-@pytest.mark.parametrize("strategy", ["fb", "fbf"])
+@pytest.mark.parametrize("strategy", ["fb", "fbf", "m3l"])
 def test_both_ranks_end_alike(strategy, data_root, tmp_path):
     overrides = typed(
         data_root, f"strategy={strategy}", f"folder={tmp_path / 'run'}", "trainer.devices=2", "evaluate_every=1",

@@ -218,3 +218,11 @@ def test_hooks_of_a_leaf_see_its_deposit():
     loss.backward()
     assert len(seen) == 1
     assert torch.equal(seen[0], gradients[0])
+
+
+def test_gradients_are_deposited_once():
+    parameter = torch.zeros(2, requires_grad=True)
+    loss = with_gradients(torch.tensor(1.0), [parameter], [torch.ones(2)])
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="can be deposited once"):
+        loss.backward()

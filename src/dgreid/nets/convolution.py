@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,6 +32,20 @@ class Conv2d(nn.Conv2d):
         return convolved
 
 
+@contextmanager
+def without_weight_gradients() -> Iterator[None]:
+    """First derivatives by weights are taken, but their values are zeros: for whoever only differentiates them again.
+
+    Saves a third of that backward, around which alone it belongs. It holds for :class:`Conv2d`, in all threads.
+    """
+    before = _ConvolveBackward.shape_is_enough
+    _ConvolveBackward.shape_is_enough = True
+    try:
+        yield
+    finally:
+        _ConvolveBackward.shape_is_enough = before
+
+
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
@@ -51,19 +67,23 @@ class _Convolve(torch.autograd.Function):
 class _ConvolveBackward(torch.autograd.Function):
     """(gradient of y, x, weight) to the gradients of (x, weight)."""
 
+    shape_is_enough = False  # for all threads: on a GPU backward runs in threads of its own
+
     @staticmethod
     def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(grad, x, weight)
         ctx.geometry = geometry
-        grad_x, grad_weight, _ = _derivatives(grad, x, weight, geometry, [True, True, False])
-        return grad_x, grad_weight
+        wanted = not _ConvolveBackward.shape_is_enough
+        grad_x, grad_weight, _ = _derivatives(grad, x, weight, geometry, [True, wanted, False])
+        return grad_x, grad_weight if wanted else weight.new_zeros(()).expand_as(weight)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, u: Tensor, u_weight: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients by (grad, x, weight) of <u, grad_x> + <u_weight, grad_weight>."""
         grad, x, weight = ctx.saved_tensors
-        by_grad = F.conv2d(u, weight, None, *ctx.geometry) + F.conv2d(x, u_weight, None, *ctx.geometry)
+        by_grad = F.conv2d(u, weight, None, *ctx.geometry)
+        by_grad += F.conv2d(x, u_weight, None, *ctx.geometry)
         by_x = _derivatives(grad, x, u_weight, ctx.geometry, [True, False, False])[0]
         by_weight = _derivatives(grad, u, weight, ctx.geometry, [False, True, False])[1]
         return by_grad, by_x, by_weight, None

@@ -21,7 +21,7 @@ from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
-from dgreid.run.guards import check_second_order, known_domains, names
+from dgreid.run.guards import check_own_gradients, known_domains, names
 from dgreid.run.warm_start import start_from
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import DomainInfo
@@ -79,14 +79,17 @@ def build_net(config: DictConfig) -> nn.Module:
     if config.init is not None:
         start_from(net, Path(config.init))
     # Convolutions run faster on maps whose channels lie side by side; images need no change, weights decide.
-    return net.to(memory_format=torch.channels_last)
+    for tensor in (*net.parameters(), *net.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return net
 
 
 def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInfo]) -> ReIDModule:
     """The Lightning module; the strategy's own parameters are drawn from the seed too."""
     strategy = cast(TrainingStrategy, instantiate(config.strategy, _convert_="all"))
-    if strategy.differentiates_twice:
-        check_second_order(config)
+    if strategy.computes_gradients:
+        check_own_gradients(config)
     optimizer = instantiate(config.optim, _convert_="all")
     schedule = instantiate(config.schedule, _convert_="all")
     with torch.random.fork_rng():

@@ -14,6 +14,7 @@ RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
+ENOUGH_DIGITS = ("32-true", "32", "64-true", "64", "bf16-mixed")  # for gradients that a strategy computes itself
 LARGEST_SEED = 2**62  # torch takes 64 bits
 
 
@@ -78,22 +79,23 @@ def check_training(config: DictConfig) -> None:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
 
-def check_second_order(config: DictConfig) -> None:
-    """What a strategy that differentiates twice cannot be trained with.
+def check_own_gradients(config: DictConfig) -> None:
+    """What a strategy that computes gradients within its loss cannot be trained with.
 
     Raises:
-        InputError: float16, or batch normalisation over processes.
+        InputError: weights or gradients of 16 bits, or batch normalisation over processes.
     """
-    if str(config.trainer.get("precision", "32-true")).startswith("16"):
+    precision = str(config.trainer.get("precision", "32-true"))
+    if precision not in ENOUGH_DIGITS:
         raise InputError(
-            f"trainer.precision={config.trainer.precision} with second derivatives: loss scaling would not reach the "
-            "inner gradients, which vanish in float16; take trainer.precision=bf16-mixed or 32-true, or, for M3L, "
-            "strategy.order=first"
+            f"trainer.precision={precision} with gradients that the strategy computes itself: in float16 they vanish, "
+            "since loss scaling comes later, and weights of 16 bits do not notice an inner step; take "
+            "trainer.precision=bf16-mixed or 32-true"
         )
     if config.trainer.get("sync_batchnorm", False):
         raise InputError(
-            "trainer.sync_batchnorm=true with second derivatives: torch's SyncBatchNorm has none; leave it out, or, "
-            "for M3L, take strategy.order=first"
+            "trainer.sync_batchnorm=true with gradients that the strategy computes itself: torch's SyncBatchNorm has "
+            "no second derivative and is no neck for MetaBN; leave it out"
         )
 
 

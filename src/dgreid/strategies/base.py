@@ -36,10 +36,10 @@ class TrainingStrategy(nn.Module, ABC):
     ``after_step``, so a strategy may draw random numbers and still resume exactly.
 
     Attributes:
-        differentiates_twice: whether ``loss`` takes second derivatives of the net; what cannot is then refused.
+        computes_gradients: whether ``loss`` computes gradients itself; what they do not get along with is then refused.
     """
 
-    differentiates_twice = False
+    computes_gradients = False
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Creates banks and heads; called once, before the optimizer exists. May replace layers of the net.

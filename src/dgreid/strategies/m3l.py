@@ -17,6 +17,7 @@ from dgreid.hypergradient import Method, Parameters, by_graph, by_products, firs
 from dgreid.losses import batch_hard_triplet
 from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn, with_gradients
 from dgreid.nets.second_order import prepare_for_second_order
+from dgreid.strategies.m3l_requirements import check_net, check_sources, neck_name
 from dgreid.strategies.memory_based import MemoryStrategy
 from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
 
@@ -26,7 +27,6 @@ METHODS: dict[tuple[str, str], Method] = {
     ("first", "graph"): first_order,
     ("first", "hvp"): first_order,
 }
-NECK_STATISTICS = ("neck.running_mean", "neck.running_var")
 
 
 class M3L(MemoryStrategy):
@@ -39,13 +39,17 @@ class M3L(MemoryStrategy):
         theta'          = theta - a fresh Adam's first step along dL_train (:class:`~dgreid.meta.InnerStep`)
         L_test(theta')  = mean over MetaBN's outputs of memory, + triplet, on the meta-test domain
 
-    and the step descends the gradient of L_train(theta) + L_test(theta'(theta)), to second order. After it, every
+    and the step descends the gradient of L_train(theta) + L_test(theta'(theta)), to second order; MetaBN's statistics
+    count as constants, as in the release. After it, every
     domain passes the net once more under the new weights, in training mode without gradient, and its memory takes up
     these embeddings.
 
     Training forwards a step: one for each meta-train domain, the meta-test domain's (under theta', which by default
     moves no running statistics), then one for each domain. So with three sources batch normalisation moves its running
-    statistics 5 times a step.
+    statistics 5 times a step; the forwards that ``hvp`` repeats move none.
+
+    Each process takes its own inner step on its part of the batch, with its own MetaBN statistics; the gradients are
+    averaged. The meta-test domain and MetaBN's weight are equal on all.
 
     The defaults are the paper's mathematics. The authors' release deviates in four options of this class, and in two
     of the net (``stem_relu``, ``load_bn_statistics``).
@@ -63,7 +67,8 @@ class M3L(MemoryStrategy):
         order: ``second``, or ``first``: theta' = theta - constant, so the gradient is
             dL_train(theta) + dL_test(theta').
         hypergradient: ``graph`` differentiates one large graph; ``hvp`` takes the same gradient from first-order
-            passes and Hessian-vector products, one domain's graph in memory at a time: less memory, more time.
+            passes and Hessian-vector products, one domain's graph in memory at a time: less memory, more time. Of no
+            effect with ``order=first``, which always works so.
         inner_learning_rate: ``outer``, the optimizer's of this step, or a number.
         inner_weight_decay: L2 decay in the inner step; the release uses the optimizer's.
         draws: gives ``choice(count, clock, "meta_test_domain")``, ``uniform(clock, "metabn_weight")`` and, for the
@@ -72,6 +77,8 @@ class M3L(MemoryStrategy):
     Raises:
         InputError: for a value outside its range, or ``order=first`` with ``second_order_only``.
     """
+
+    computes_gradients = True
 
     def __init__(
         self,
@@ -92,6 +99,10 @@ class M3L(MemoryStrategy):
         _one_of("metabn_scale", metabn_scale, ("std", "variance"))
         _one_of("order", order, ("second", "first"))
         _one_of("hypergradient", hypergradient, ("graph", "hvp"))
+        if not isinstance(meta_test_updates_bn, bool):
+            raise InputError(f"meta_test_updates_bn={meta_test_updates_bn}: true or false.")
+        if not (_is_number(margin) and margin >= 0):
+            raise InputError(f"margin={margin}: a number, not negative; M3L uses 0.3.")
         if order == "first" and outer_gradient == "second_order_only":
             raise InputError(
                 "order=first with outer_gradient=second_order_only leaves nothing of the meta-test loss: "
@@ -105,7 +116,7 @@ class M3L(MemoryStrategy):
         self.identity_path = outer_gradient == "full"
         self.metabn_scale: MetaBNScale = metabn_scale
         self.meta_test_updates_bn = meta_test_updates_bn
-        self.differentiates_twice = order == "second"
+        self.second_order = order == "second"
         self.method = METHODS[order, hypergradient]
         self.inner_learning_rate = inner_learning_rate
         self.inner_weight_decay = inner_weight_decay
@@ -115,13 +126,13 @@ class M3L(MemoryStrategy):
         """Makes the banks; gives the net's layers fast second derivatives.
 
         Raises:
-            InputError: fewer than two sources, one of a single identity, a net without a batch-normalisation neck, or
-                a compiled one.
+            InputError: fewer than two sources, one of a single identity, or a net that cannot be run under other
+                weights or has no batch-normalisation neck.
         """
         check_sources(domains)
-        check_net(net, self.differentiates_twice)
+        check_net(net)
         super().setup(net, domains)
-        if self.differentiates_twice:
+        if self.second_order:
             prepare_for_second_order(net)
 
     def loss(self, net: nn.Module, batches: Mapping[str, ReIDBatch], clock: Clock) -> StepResult:
@@ -168,14 +179,18 @@ class M3L(MemoryStrategy):
 
     def savings(self) -> Sequence[str]:
         """The other ways to the same gradient, and the first-order method."""
-        if not self.differentiates_twice:
+        if not self.second_order:
             return ()
-        other = {
-            by_graph: "strategy.hypergradient=hvp: the same gradient, one domain's graph in memory at a time; slower",
-            by_products: "strategy.hypergradient=graph: the same gradient, faster; more memory",
-        }[self.method]
-        first = "strategy.order=first: no second derivatives, so much less of both; another method, though"
-        return (other, first) if self.identity_path else (other,)
+        sentences = []
+        if self.method is by_graph:
+            sentences.append(
+                "strategy.hypergradient=hvp: the same gradient, one domain's graph in memory at a time; slower"
+            )
+        if self.method is by_products:
+            sentences.append("strategy.hypergradient=graph: the same gradient, faster; more memory")
+        if self.identity_path:
+            sentences.append("strategy.order=first: no second derivatives, so less of both; another method, though")
+        return sentences
 
     def meta_test_domain(self, names: Sequence[str], clock: Clock) -> str:
         """Which of the domains of this step plays the unseen one; equal on every rank."""
@@ -201,6 +216,7 @@ class _Step:
     ) -> None:
         self.strategy, self.net, self.batches, self.clock = strategy, net, batches, clock
         self.meta_train, self.meta_test = meta_train, meta_test
+        self.neck = neck_name(net)
         self.seed = torch.initial_seed()
         self.statistics: list[Statistics] = []
         self.parts: dict[str, Tensor] = {}
@@ -223,7 +239,8 @@ class _Step:
     def meta_test_loss(self, parameters: Parameters) -> Tensor:
         """Memory loss, mean over MetaBN's outputs, and triplet loss of the meta-test domain."""
         batch = self.batches[self.meta_test]
-        buffers = self._copied_buffers(NECK_STATISTICS if self.strategy.meta_test_updates_bn else None)
+        statistics = [f"{self.neck}.{name}" for name in ("running_mean", "running_var")]
+        buffers = self._copied_buffers(statistics if self.strategy.meta_test_updates_bn else None)
         features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
         outputs = self._metabn(features.pooled, parameters)
         embeddings = [features._replace(neck=output).embedding for output in outputs]
@@ -238,13 +255,13 @@ class _Step:
         return bank.loss(embeddings, self.batches[name].identities, self.strategy.temperature)
 
     def _metabn(self, pooled: Tensor, parameters: Parameters) -> list[Tensor]:
-        neck, draws = self.net.neck, self.strategy.draws
+        neck, draws = self.net.get_submodule(self.neck), self.strategy.draws
         assert isinstance(neck, nn.BatchNorm1d)
         normals = [
             draws.normal(len(pooled), pooled.shape[1], self.clock, f"metabn/{k}").to(pooled)
             for k in range(len(self.statistics))
         ]
-        affine = (parameters.get("neck.weight", neck.weight), parameters.get("neck.bias", neck.bias))
+        affine = (parameters.get(f"{self.neck}.weight", neck.weight), parameters.get(f"{self.neck}.bias", neck.bias))
         weight = draws.uniform(self.clock, "metabn_weight")
         return metabn(pooled, self.statistics, normals, weight, self.strategy.metabn_scale, affine, neck.eps)
 
@@ -252,44 +269,6 @@ class _Step:
         """Copies for a forward to move in place of the net's own; all by default."""
         buffers = dict(self.net.named_buffers())
         return {name: buffers[name].clone() for name in (buffers if names is None else names)}
-
-
-def check_sources(domains: Sequence[DomainInfo]) -> None:
-    """M3L holds one source out of several, and mines negatives within a domain.
-
-    Raises:
-        InputError: fewer than two sources, or one of a single identity.
-    """
-    if len(domains) < 2:
-        found = ", ".join(domain.name for domain in domains) or "none"
-        raise InputError(
-            f"sources: {found}; M3L holds one source out in each step, so it needs at least two. With one source take "
-            "strategy=fb or strategy=softmax_triplet."
-        )
-    for domain in domains:
-        if domain.identities < 2:
-            raise InputError(
-                f"source {domain.name} has {domain.identities} training identity: the triplet loss needs negatives, so "
-                "at least two; leave this source out."
-            )
-
-
-def check_net(net: nn.Module, differentiates_twice: bool) -> None:
-    """MetaBN works on the neck; compiled graphs cannot be differentiated twice.
-
-    Raises:
-        InputError: the net is not such a one.
-    """
-    neck = getattr(net, "neck", None)
-    if not isinstance(neck, nn.BatchNorm1d) or neck.weight is None or neck.running_mean is None:
-        raise InputError(
-            f"{type(net).__name__} has no attribute `neck` that is a torch.nn.BatchNorm1d with weight, bias and "
-            f"running statistics, but {type(neck).__name__}: MetaBN mixes domains in it."
-        )
-    if differentiates_twice and hasattr(net, "_orig_mod"):
-        raise InputError(
-            "torch.compile gives no second derivatives: pass the net uncompiled, or take strategy.order=first."
-        )
 
 
 def _one_of(key: str, value: object, options: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Layers with written-out second derivatives: torch's in all but speed."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 
 from dgreid.nets.batch_norm import BatchNorm2d
-from dgreid.nets.convolution import Conv2d
+from dgreid.nets.convolution import Conv2d, without_weight_gradients
 from dgreid.nets.ibn import InstanceBatchNorm
 from dgreid.nets.second_order import prepare_for_second_order
 from dgreid.nets.small import small
@@ -260,3 +261,23 @@ def second_derivative(net, inputs):
     first = torch.autograd.grad(loss, parameters, create_graph=True)
     product = sum((one * maps(*one.shape, seed=4)).sum() for one in first)
     return torch.cat([one.flatten() for one in torch.autograd.grad(product, parameters, materialize_grads=True)])
+
+
+def test_without_the_values_of_weight_gradients_their_derivatives_stay():
+    layer = Conv2d(3, 4, 3, padding=1, bias=False).double()
+    maps = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn_like(layer.weight)
+
+    def derivatives(context):
+        loss = layer(maps).square().sum()
+        with context:
+            (gradient,) = torch.autograd.grad(loss, layer.weight, create_graph=True)
+        return gradient.detach(), torch.autograd.grad(gradient, (layer.weight, maps), grad_outputs=direction)
+
+    gradient, products = derivatives(nullcontext())
+    nothing, same_products = derivatives(without_weight_gradients())
+    assert float(gradient.abs().max()) > 1
+    assert torch.equal(nothing, torch.zeros_like(gradient))
+    for one, other in zip(products, same_products, strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(derivatives(nullcontext())[0], gradient)

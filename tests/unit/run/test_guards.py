@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
-from dgreid.run.guards import check_leaks, check_second_order, check_start, known_domains, names
+from dgreid.run.guards import check_leaks, check_own_gradients, check_start, known_domains, names
 
 FAMILIES = {"cuhk03": "cuhk", "cuhknp": "cuhk", "market1501": "market", "dukemtmc": "duke"}
 
@@ -60,16 +60,17 @@ def test_unknown_domains_and_starts(tmp_path):
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ({"precision": "16-mixed"}, "precision=16-mixed with second derivatives: .* take trainer.precision=bf16-mixed"),
-        ({"precision": 16}, "precision=16 with second derivatives"),
-        ({"sync_batchnorm": True}, "torch's SyncBatchNorm has none"),
+        ({"precision": "16-mixed"}, "precision=16-mixed with gradients that .* take trainer.precision=bf16-mixed"),
+        ({"precision": 16}, "precision=16 with gradients"),
+        ({"precision": "bf16-true"}, "precision=bf16-true with gradients"),
+        ({"sync_batchnorm": True}, "SyncBatchNorm has no second derivative"),
     ],
 )
-def test_what_has_no_second_derivative_is_refused(trainer, message):
+def test_what_a_strategy_s_own_gradients_do_not_get_along_with_is_refused(trainer, message):
     with pytest.raises(InputError, match=message):
-        check_second_order(OmegaConf.create({"trainer": trainer}))
+        check_own_gradients(OmegaConf.create({"trainer": trainer}))
 
 
-def test_what_has_second_derivatives_passes():
+def test_what_they_get_along_with_passes():
     for precision in ("32-true", "bf16-mixed", "64-true"):
-        check_second_order(OmegaConf.create({"trainer": {"precision": precision}}))
+        check_own_gradients(OmegaConf.create({"trainer": {"precision": precision}}))

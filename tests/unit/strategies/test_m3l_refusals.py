@@ -82,8 +82,75 @@ def test_a_net_without_a_batch_normalisation_neck_is_refused(neck):
         M3L().setup(neckless(neck), m3l_problem.domains(2))
 
 
-def test_a_compiled_net_is_refused_for_second_derivatives_alone():
-    net = torch.compile(net_of_four_channels())
-    with pytest.raises(InputError, match=r"torch\.compile gives no second derivatives.*strategy\.order=first"):
+def compiled_part(net):
+    net.backbone = torch.compile(net.backbone)
+    return net
+
+
+def compiled_in_place(net):
+    net.compile()
+    return net
+
+
+@pytest.mark.parametrize("order", ["second", "first"])
+@pytest.mark.parametrize("compiled", [torch.compile, compiled_part, compiled_in_place])
+def test_a_compiled_net_is_refused(compiled, order):
+    with pytest.raises(InputError, match=r"went through torch\.compile, .* M3L needs it uncompiled"):
+        M3L(order=order).setup(compiled(net_of_four_channels()), m3l_problem.domains(2))
+
+
+def test_a_layer_under_two_names_is_refused():
+    net = net_of_four_channels()
+    net.backbone.stem = nn.Sequential(net.backbone.conv1, net.backbone.bn1)
+    with pytest.raises(InputError, match=r"several names \(backbone\.conv1, .*backbone\.stem\.1\)"):
         M3L().setup(net, m3l_problem.domains(2))
-    M3L(order="first").setup(net, m3l_problem.domains(2))
+
+
+class Wrapper(nn.Module):
+    """A net inside another, whose neck has another name there."""
+
+    def __init__(self, inside):
+        super().__init__()
+        self.inside = inside
+        self.feature_dimension = inside.feature_dimension
+
+    @property
+    def neck(self):
+        return self.inside.neck
+
+    def forward(self, images):
+        return self.inside(images)
+
+
+def test_a_neck_that_is_no_part_of_the_net_is_refused():
+    class Loose(Wrapper):
+        neck = nn.BatchNorm1d(32)
+
+    with pytest.raises(InputError, match="the neck of Loose is none of its submodules"):
+        M3L().setup(Loose(net_of_four_channels()), m3l_problem.domains(2))
+
+
+@pytest.mark.parametrize("options", [{}, {"hypergradient": "hvp"}, {"order": "first"}, {"meta_test_updates_bn": True}])
+def test_a_wrapped_net_has_the_gradients_of_the_net_inside(options):
+    found = []
+    for wrap in (lambda net: net, Wrapper):
+        strategy, net = prepared(3, wrap(net_of_four_channels()), **options)
+        strategy.loss(net, m3l_problem.batches(0, 3), clock(0)).loss.backward()
+        found.append([value.grad for value in net.parameters() if value.grad is not None])
+    assert len(found[0]) == len(found[1]) > 10
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"meta_test_updates_bn": "no"}, "meta_test_updates_bn=no: true or false"),
+        ({"margin": "a"}, "margin=a: a number, not negative"),
+        ({"margin": -0.1}, r"margin=-0\.1: a number, not negative"),
+        ({"inner_learning_rate": float("inf")}, "inner_learning_rate=inf: 'outer', or a number above 0"),
+    ],
+)
+def test_values_that_mean_something_else_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        M3L(**options)
