@@ -149,7 +149,7 @@ def load_released(path: Path, config: DictConfig, typed: Collection[str]) -> Rel
     if has_choice and not is_typed and release.stem_relu is None:
         raise InputError(
             f"checkpoint={path} looks like {release.name}, which does not tell whether its net had a ReLU in the stem: "
-            "say it, net.stem_relu=true or net.stem_relu=false (the M3L release trained without, the IL release in both ways)"
+            "say it, net.stem_relu=true or net.stem_relu=false (the M3L release trained without, IL's with and without)"
         )
     stem_relu = bool(config.net.stem_relu) if has_choice else None
     report = replace(report, notes=tuple(_notes(path, release, stem_relu, tensors)))
