@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dgreid.data.domains.base import Domain
 from dgreid.errors import InputError, nearest
+from dgreid.run.compose import conf_folder
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
+STYLES = ("loss_style", "memory_style")
 EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
 ENOUGH_DIGITS = ("32-true", "32", "64-true", "64", "bf16-mixed")  # for gradients that a strategy computes itself
 LARGEST_SEED = 2**62  # torch takes 64 bits
@@ -75,8 +77,26 @@ def check_training(config: DictConfig) -> None:
             f"number over all processes and must be a multiple of theirs"
         )
     check_workers(config.data.workers, "data.workers")
+    check_styles(config)
     if not isinstance(config.seed, int) or abs(config.seed) > LARGEST_SEED:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
+
+
+def check_styles(config: DictConfig) -> None:
+    """A style needs a strategy that takes it up.
+
+    Raises:
+        InputError: one is set that the strategy's configuration does not name.
+    """
+    for key in STYLES:
+        if config.get(key) is None or key in config.strategy:
+            continue
+        style, strategy = (str(built["_target_"]).rpartition(".")[2] for built in (config[key], config.strategy))
+        takers = [p.stem for p in sorted((conf_folder() / "strategy").glob("*.yaml")) if key in OmegaConf.load(p)]
+        raise InputError(
+            f"{key} is {style}, but the strategy {strategy} has no {key}, so it would be without effect: take "
+            f"{key}=none, or a strategy that has one ({', '.join(takers)})"
+        )
 
 
 def check_own_gradients(config: DictConfig) -> None:

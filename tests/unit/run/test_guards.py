@@ -8,7 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
-from dgreid.run.guards import check_leaks, check_own_gradients, check_start, known_domains, names
+from dgreid.run import guards
+from dgreid.run.guards import check_leaks, check_own_gradients, check_start, check_styles, known_domains, names
 
 FAMILIES = {"cuhk03": "cuhk", "cuhknp": "cuhk", "market1501": "market", "dukemtmc": "duke"}
 
@@ -74,3 +75,44 @@ def test_what_a_strategy_s_own_gradients_do_not_get_along_with_is_refused(traine
 def test_what_they_get_along_with_passes():
     for precision in ("32-true", "bf16-mixed", "64-true"):
         check_own_gradients(OmegaConf.create({"trainer": {"precision": precision}}))
+
+
+STYLES_OF = {"fb": ["loss_style"], "fbf": ["loss_style", "memory_style"], "m3l": []}
+
+
+class TestStyles:
+    """A tree of strategies of which FB has one style, FBF both, M3L none."""
+
+    @pytest.fixture(autouse=True)
+    def conf(self, monkeypatch, tmp_path):
+        (tmp_path / "strategy").mkdir()
+        for name in STYLES_OF:
+            OmegaConf.save(self.strategy(name), tmp_path / "strategy" / f"{name}.yaml")
+        monkeypatch.setattr(guards, "conf_folder", lambda: tmp_path)
+
+    def strategy(self, name):
+        keys = {key: f"${{{key}}}" for key in STYLES_OF[name]}
+        return OmegaConf.create({"_target_": f"package.{name}.{name.upper()}", **keys})
+
+    def config(self, strategy, **styles):
+        built = {key: {"_target_": f"package.style.{style}"} for key, style in styles.items()}
+        return OmegaConf.create({"loss_style": None, **built, "strategy": self.strategy(strategy)})
+
+    @pytest.mark.parametrize(
+        ("strategy", "styles", "message"),
+        [
+            ("fb", {"memory_style": "Uniform"}, r"memory_style is Uniform, but .* FB .*=none, .* has one \(fbf\)"),
+            ("m3l", {"loss_style": "DSU"}, r"loss_style is DSU, but .* M3L .* loss_style=none, .* one \(fb, fbf\)"),
+            ("fb", {"loss_style": "DSU", "memory_style": "Swap"}, "memory_style is Swap"),
+        ],
+    )
+    def test_one_that_the_strategy_does_not_take_up_is_refused(self, strategy, styles, message):
+        with pytest.raises(InputError, match=message):
+            check_styles(self.config(strategy, **styles))
+
+    @pytest.mark.parametrize(
+        ("strategy", "styles"),
+        [("m3l", {}), ("fb", {"loss_style": "DSU"}), ("fbf", {"loss_style": "DSU", "memory_style": "Uniform"})],
+    )
+    def test_others_pass(self, strategy, styles):
+        check_styles(self.config(strategy, **styles))
