@@ -22,7 +22,7 @@ RECORD = "run.json"
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
 
-IN_THE_PATH = ("sources", "target", "strategy", "seed", "name", "experiment", "protocol")
+IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experiment", "protocol")
 # Where a run is computed and shown does not change what it is.
 OF_THE_MACHINE = (
     "data_root", "runs", "folder", "resume", "plan", "logger", "hydra", "data.workers", "data.cache",
@@ -36,6 +36,8 @@ SPACE_NEEDED = 200 * 2**20
 def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> Path:
     """``runs/<name>/<sources>_to_<target>/<strategy>/seed<k>``, with a suffix where other values were overridden.
 
+    Protocols may differ in ``use`` alone, so ``_train+test`` follows the target's name where that is trained on.
+
     Args:
         config: the composed configuration.
         overrides: what was typed, ``key=value`` each.
@@ -44,7 +46,8 @@ def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> P
     if config.folder is not None:
         return Path(config.folder)
     sources, targets = names(config.sources, "sources"), names(config.target, "target")
-    cell = _short(f"{'+'.join(sources)}_to_{'+'.join(targets)}", 150)
+    use = "" if config.use == "train" else f"_{config.use}"
+    cell = _short(f"{'+'.join(sources)}_to_{'+'.join(targets)}{use}", 150)
     leaf = f"seed{config.seed}{folder_suffix(overrides)}"
     return Path(config.runs) / str(config.name) / cell / strategy / leaf
 

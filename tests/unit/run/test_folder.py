@@ -27,8 +27,8 @@ from dgreid.run.folder import (
 )
 
 CONFIG_OF_RUN = {
-    "name": "mine", "sources": ["a", "b"], "target": "c", "seed": 7, "runs": "out", "folder": None, "epochs": 3,
-    "optim": {"lr": 0.1}, "data_root": "/data", "data": {"workers": 2, "height": 64}, "trainer": {"max_steps": -1},
+    "name": "mine", "sources": ["a", "b"], "target": "c", "use": "train", "seed": 7, "runs": "out", "folder": None,
+    "epochs": 3, "optim": {"lr": 0.1}, "data_root": "/data", "data": {"workers": 2, "height": 64}, "trainer": {"max_steps": -1},
     "domain": {"a": {"_target_": "A", "data_root": "/data", "crops": "detected"}},
 }  # fmt: skip
 
@@ -42,6 +42,11 @@ class TestName:
     def test_it_is_what_the_run_is(self):
         assert folder_of() == "out/mine/a+b_to_c/fbf/seed7"
         assert folder_of(target=["c", "d"]) == "out/mine/a+b_to_c+d/fbf/seed7"
+
+    @pytest.mark.parametrize("typed", [(), ("use=train+test",)])
+    def test_training_on_test_sets_shows_whoever_asks_for_it(self, typed):
+        """A protocol's file, or the command line."""
+        assert folder_of(*typed, use="train+test") == "out/mine/a+b_to_c_train+test/fbf/seed7"
 
     def test_other_values_follow_in_one_order(self):
         expected = "out/mine/a+b_to_c/fbf/seed7_net-small_optim.lr-0.01"
@@ -58,7 +63,7 @@ class TestName:
     def test_what_the_path_says_or_the_machine_needs_does_not_show(self, override):
         assert folder_of(override) == folder_of()
 
-    @pytest.mark.parametrize("override", ["data.height=32", "trainer.precision=bf16-mixed", "use=train+test"])
+    @pytest.mark.parametrize("override", ["data.height=32", "trainer.precision=bf16-mixed"])
     def test_what_changes_numbers_shows(self, override):
         assert folder_of(override) != folder_of()
 
