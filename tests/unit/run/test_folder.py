@@ -28,8 +28,8 @@ from dgreid.run.folder import (
 
 CONFIG_OF_RUN = {
     "name": "mine", "sources": ["a", "b"], "target": "c", "use": "train", "seed": 7, "runs": "out", "folder": None,
-    "epochs": 3, "optim": {"lr": 0.1}, "data_root": "/data", "data": {"workers": 2, "height": 64}, "trainer": {"max_steps": -1},
-    "domain": {"a": {"_target_": "A", "data_root": "/data", "crops": "detected"}},
+    "epochs": 3, "optim": {"lr": 0.1}, "data_root": "/data", "data": {"workers": 2, "height": 64},
+    "trainer": {"max_steps": -1}, "domain": {"a": {"_target_": "A", "data_root": "/data", "crops": "detected"}},
 }  # fmt: skip
 
 
