@@ -23,6 +23,24 @@ class MetaTrainLoss(Protocol):
         """A scalar; ``again`` repeats an earlier call exactly, and must leave running statistics alone."""
 
 
+class Problem(NamedTuple):
+    """The objective mean L_train(theta) + L_test(theta'), at one theta.
+
+    Attributes:
+        parameters: theta by name, leaves that require a gradient.
+        meta_train: the meta-train domains' losses.
+        meta_test: the meta-test loss as a function of theta'.
+        inner: makes theta' of theta and the gradient of the mean meta-train loss.
+        identity_path: whether theta' counts as a function of theta directly too, not of its gradient alone.
+    """
+
+    parameters: Parameters
+    meta_train: Sequence[MetaTrainLoss]
+    meta_test: MetaTestLoss
+    inner: InnerStep
+    identity_path: bool = True
+
+
 class Hypergradient(NamedTuple):
     """What an outer step needs.
 
@@ -53,41 +71,17 @@ class Hypergradient(NamedTuple):
         }
 
 
-class Method(Protocol):
-    """A way to compute the gradient."""
-
-    def __call__(
-        self,
-        parameters: Parameters,
-        meta_train: Sequence[MetaTrainLoss],
-        meta_test: MetaTestLoss,
-        inner: InnerStep,
-        identity_path: bool,
-    ) -> Hypergradient:
-        """The gradient of mean L_train(theta) + L_test(theta').
-
-        Args:
-            parameters: theta by name, leaves that require a gradient.
-            meta_train: the meta-train domains' losses.
-            meta_test: the meta-test loss as a function of theta'.
-            inner: makes theta' of theta and the gradient of the mean meta-train loss.
-            identity_path: whether theta' counts as a function of theta directly too, not of its gradient alone.
-        """
+Method = Callable[[Problem], Hypergradient]
 
 
-def by_graph(
-    parameters: Parameters,
-    meta_train: Sequence[MetaTrainLoss],
-    meta_test: MetaTestLoss,
-    inner: InnerStep,
-    identity_path: bool,
-) -> Hypergradient:
+def by_graph(problem: Problem) -> Hypergradient:
     """One graph from theta over its gradient and theta' to both losses, differentiated by autograd alone."""
-    train = torch.stack([loss(parameters) for loss in meta_train]).mean()
+    parameters = problem.parameters
+    train = torch.stack([loss(parameters) for loss in problem.meta_train]).mean()
     train_gradient = _reached(parameters, grad(train, _leaves(parameters), create_graph=True, allow_unused=True))
-    start = {name: parameters[name] if identity_path else parameters[name].detach() for name in train_gradient}
-    moved = {name: inner(start[name], gradient) for name, gradient in train_gradient.items()}
-    test = meta_test({**parameters, **moved})
+    start = parameters if problem.identity_path else {name: value.detach() for name, value in parameters.items()}
+    moved = {name: problem.inner(start[name], gradient) for name, gradient in train_gradient.items()}
+    test = problem.meta_test({**parameters, **moved})
     reached = [parameters[name] for name in train_gradient]
     total = grad(train + test, reached)
     return Hypergradient(
@@ -98,45 +92,30 @@ def by_graph(
     )
 
 
-def first_order(
-    parameters: Parameters,
-    meta_train: Sequence[MetaTrainLoss],
-    meta_test: MetaTestLoss,
-    inner: InnerStep,
-    identity_path: bool,
-) -> Hypergradient:
-    """The inner step counts as a constant: dL_train(theta) and, by the identity path, dL_test(theta')."""
-    passes = _first_order_passes(parameters, meta_train, meta_test, inner)
-    total = {
-        name: passes.train_gradient[name] + part if identity_path else passes.train_gradient[name]
-        for name, part in passes.test_gradient.items()
-    }
+def first_order(problem: Problem) -> Hypergradient:
+    """The inner step counts as a constant: dL_train(theta) + dL_test(theta'), whatever ``identity_path`` says."""
+    passes = _first_order_passes(problem)
+    total = {name: passes.train_gradient[name] + part for name, part in passes.test_gradient.items()}
     return Hypergradient(passes.meta_train, passes.meta_test, passes.train_gradient, total)
 
 
-def by_products(
-    parameters: Parameters,
-    meta_train: Sequence[MetaTrainLoss],
-    meta_test: MetaTestLoss,
-    inner: InnerStep,
-    identity_path: bool,
-) -> Hypergradient:
+def by_products(problem: Problem) -> Hypergradient:
     """The same gradient as :func:`by_graph` from first-order passes and Hessian-vector products.
 
     With v = dL_test/dtheta', D the slope of the inner step, H the Hessian of the mean meta-train loss, eta and lambda
     the inner learning rate and weight decay: dL_train - eta * H (D v), and with the identity path
     + (1 - eta * lambda * D) v. Each meta-train domain is passed twice, its graph alone in memory.
     """
-    passes = _first_order_passes(parameters, meta_train, meta_test, inner)
+    inner, passes = problem.inner, _first_order_passes(problem)
     total, direction = {}, {}
     for name, gradient in passes.train_gradient.items():
         test_gradient = passes.test_gradient.pop(name)  # each is as large as the net
-        weighted = inner.slope(parameters[name].detach(), gradient) * test_gradient
+        weighted = inner.slope(problem.parameters[name].detach(), gradient) * test_gradient
         direct = test_gradient - inner.learning_rate * inner.weight_decay * weighted
-        total[name] = gradient + direct if identity_path else gradient.clone()
-        direction[name] = weighted.mul_(-inner.learning_rate / len(meta_train))
-    for loss in meta_train:
-        for name, product in hessian_vector_product(loss, parameters, direction).items():
+        total[name] = gradient + direct if problem.identity_path else gradient.clone()
+        direction[name] = weighted.mul_(-inner.learning_rate / len(problem.meta_train))
+    for loss in problem.meta_train:
+        for name, product in hessian_vector_product(loss, problem.parameters, direction).items():
             total[name] += product
     return Hypergradient(passes.meta_train, passes.meta_test, passes.train_gradient, total)
 
@@ -148,22 +127,21 @@ class _Passes(NamedTuple):
     test_gradient: Parameters  # at theta'
 
 
-def _first_order_passes(
-    parameters: Parameters, meta_train: Sequence[MetaTrainLoss], meta_test: MetaTestLoss, inner: InnerStep
-) -> _Passes:
+def _first_order_passes(problem: Problem) -> _Passes:
     """Both losses with the gradient of each at its own parameters; one domain's graph at a time."""
+    parameters, domains = problem.parameters, len(problem.meta_train)
     train = torch.zeros(())
     train_gradient: Parameters = {}
-    for loss in meta_train:
-        value = loss(parameters) / len(meta_train)
+    for loss in problem.meta_train:
+        value = loss(parameters) / domains
         share = _reached(parameters, grad(value, _leaves(parameters), allow_unused=True))
         train = train.to(value) + value.detach()
         del value  # and with it the graph
         for name, part in share.items():
             train_gradient[name] = train_gradient[name] + part if name in train_gradient else part
-    moved = {name: inner(parameters[name].detach(), gradient) for name, gradient in train_gradient.items()}
+    moved = {name: problem.inner(parameters[name].detach(), gradient) for name, gradient in train_gradient.items()}
     moved = {name: value.requires_grad_() for name, value in moved.items()}
-    test = meta_test({**parameters, **moved})
+    test = problem.meta_test({**parameters, **moved})
     test_gradient = dict(zip(moved, grad(test, list(moved.values()), materialize_grads=True), strict=True))
     return _Passes(train, test.detach(), train_gradient, test_gradient)
 

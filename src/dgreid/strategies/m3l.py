@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from dgreid.draws import SeededDraws
 from dgreid.errors import InputError, nearest
-from dgreid.hypergradient import Method, Parameters, by_graph, by_products, first_order
+from dgreid.hypergradient import Method, Parameters, Problem, by_graph, by_products, first_order
 from dgreid.losses import batch_hard_triplet
 from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn, with_gradients
 from dgreid.nets.second_order import prepare_for_second_order
@@ -21,12 +21,7 @@ from dgreid.strategies.m3l_requirements import check_net, check_sources, neck_na
 from dgreid.strategies.memory_based import MemoryStrategy
 from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
 
-METHODS: dict[tuple[str, str], Method] = {
-    ("second", "graph"): by_graph,
-    ("second", "hvp"): by_products,
-    ("first", "graph"): first_order,
-    ("first", "hvp"): first_order,
-}
+SECOND_ORDER: dict[str, Method] = {"graph": by_graph, "hvp": by_products}
 
 
 class M3L(MemoryStrategy):
@@ -98,7 +93,7 @@ class M3L(MemoryStrategy):
         _one_of("outer_gradient", outer_gradient, ("full", "second_order_only"))
         _one_of("metabn_scale", metabn_scale, ("std", "variance"))
         _one_of("order", order, ("second", "first"))
-        _one_of("hypergradient", hypergradient, ("graph", "hvp"))
+        _one_of("hypergradient", hypergradient, SECOND_ORDER)
         if not isinstance(meta_test_updates_bn, bool):
             raise InputError(f"meta_test_updates_bn={meta_test_updates_bn}: true or false.")
         if not (_is_number(margin) and margin >= 0):
@@ -117,7 +112,7 @@ class M3L(MemoryStrategy):
         self.metabn_scale: MetaBNScale = metabn_scale
         self.meta_test_updates_bn = meta_test_updates_bn
         self.second_order = order == "second"
-        self.method = METHODS[order, hypergradient]
+        self.method = SECOND_ORDER[hypergradient] if self.second_order else first_order
         self.inner_learning_rate = inner_learning_rate
         self.inner_weight_decay = inner_weight_decay
         self.draws = draws or SeededDraws()
@@ -143,12 +138,9 @@ class M3L(MemoryStrategy):
         meta_train = [name for name in batches if name != meta_test]
         step = _Step(self, net, batches, clock, meta_train, meta_test)
         parameters: Parameters = {name: value for name, value in net.named_parameters() if value.requires_grad}
+        losses = [partial(step.meta_train_loss, position) for position in range(len(meta_train))]
         found = self.method(
-            parameters,
-            [partial(step.meta_train_loss, position) for position in range(len(meta_train))],
-            step.meta_test_loss,
-            self.inner_step(clock),
-            self.identity_path,
+            Problem(parameters, losses, step.meta_test_loss, self.inner_step(clock), self.identity_path)
         )
         leaves = [parameters[name] for name in found.gradient]
         return StepResult(
@@ -271,7 +263,7 @@ class _Step:
         return {name: buffers[name].clone() for name in (buffers if names is None else names)}
 
 
-def _one_of(key: str, value: object, options: Sequence[str]) -> None:
+def _one_of(key: str, value: object, options: Collection[str]) -> None:
     if value not in options:
         raise InputError(f"{key}={value}: {nearest(str(value), options)}")
 

@@ -34,14 +34,14 @@ class Observation:
             monkeypatch.setattr(bank, "loss", self.of_memory(bank.loss))
 
     def of_method(self, method):
-        def observed(parameters, meta_train, meta_test, *rest):
+        def observed(problem):
             def observed_meta_test(moved):
                 for name, value in moved.items():
                     self.moved[name] = value.detach()
                     value.register_hook(lambda gradient, name=name: self.keep_gradient(name, gradient))
-                return meta_test(moved)
+                return problem.meta_test(moved)
 
-            self.found = method(parameters, meta_train, observed_meta_test, *rest)
+            self.found = method(problem._replace(meta_test=observed_meta_test))
             return self.found
 
         return observed
