@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,11 +12,27 @@ from dgreid.distributed import rank_and_world_size
 from dgreid.types import Clock
 
 
+def beta_draws(count: int, concentration: float, generator: torch.Generator | None = None) -> Tensor:
+    """Draws from Beta(concentration, concentration), concentration > 0: (count,) float32 on the CPU, in [0, 1].
+
+    Two Gamma draws' share, from their logarithms: Gamma(a) is Gamma(a + 1) * U^(1 / a), which for small a is too small
+    for a float.
+    """
+    shape = torch.full((2, count), concentration + 1, dtype=torch.float64)
+    one_more = torch._standard_gamma(shape, generator=generator)
+    uniform = torch.rand(2, count, dtype=torch.float64, generator=generator)
+    first, second = one_more.log() + (-uniform).log1p() / concentration
+    return torch.sigmoid(first - second).float()
+
+
 class SeededDraws:
     """Draws that are a pure function of (seed, step, name).
 
     Equal on every rank, on every device (they are made on the CPU) and after resuming. A strategy takes such an object
     as its ``draws``; anything with the same methods may stand in, for instance to replay recorded choices.
+
+    Draws that belong to the rows of a batch are made for the rows of all processes, in rank order; each process gets
+    its own.
     """
 
     def generator(self, clock: Clock, name: str) -> torch.Generator:
@@ -41,10 +58,130 @@ class SeededDraws:
         return float(torch.rand((), generator=self.generator(clock, name)))
 
     def normal(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
-        """Standard normal draws that belong to the rows of a batch: (rows, width) float32 on the CPU.
-
-        Drawn for the rows of all processes, in rank order; each process gets its own.
-        """
+        """Standard normal draws that belong to the rows of a batch: (rows, width) float32 on the CPU."""
         rank, world_size = rank_and_world_size()
         everything = torch.randn(world_size * rows, width, generator=self.generator(clock, name))
         return everything[rank * rows : (rank + 1) * rows]
+
+    def uniforms(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
+        """Draws from [0, 1) that belong to the rows of a batch: (rows, width) float32 on the CPU."""
+        rank, world_size = rank_and_world_size()
+        everything = torch.rand(world_size * rows, width, generator=self.generator(clock, name))
+        return everything[rank * rows : (rank + 1) * rows]
+
+    def beta(self, rows: int, concentration: float, clock: Clock, name: str) -> Tensor:
+        """Draws from Beta(concentration, concentration), one for each row of a batch: (rows,) float32 on the CPU."""
+        rank, world_size = rank_and_world_size()
+        everything = beta_draws(world_size * rows, concentration, self.generator(clock, name))
+        return everything[rank * rows : (rank + 1) * rows]
+
+
+class RowDraws(Protocol):
+    """The draws of one forward, for its rows: what styles ask. Tensors are on the CPU."""
+
+    def number(self, name: str) -> float:
+        """A number in [0, 1) for the whole batch."""
+
+    def uniform(self, rows: int, width: int, name: str) -> Tensor:
+        """(rows, width) draws from [0, 1)."""
+
+    def normal(self, rows: int, width: int, name: str) -> Tensor:
+        """(rows, width) standard normal draws."""
+
+    def beta(self, rows: int, concentration: float, name: str) -> Tensor:
+        """(rows,) draws from Beta(concentration, concentration)."""
+
+    def permutation(self, count: int, name: str) -> Tensor:
+        """(count,) int64, a uniform permutation of 0..count-1."""
+
+    def under(self, name: str) -> RowDraws:
+        """The draws of a part of the forward, for instance of one layer."""
+
+
+class StepDraws:
+    """The draws of one forward of a step.
+
+    A forward may be made in ``chunks`` equal parts, with statistics of their own; then part i gets rows
+    ``i * rows .. (i + 1) * rows`` of what is drawn for all parts: what rank i of as many processes draws.
+
+    Args:
+        draws: asked for everything, under the names ``<prefix>/<name>``.
+        clock: the step.
+        prefix: names the forward within the step.
+        chunk: which part this is, from 0.
+        chunks: number of parts.
+    """
+
+    def __init__(self, draws: SeededDraws, clock: Clock, prefix: str, chunk: int = 0, chunks: int = 1) -> None:
+        self.draws = draws
+        self.clock = clock
+        self.prefix = prefix
+        self.chunk = chunk
+        self.chunks = chunks
+
+    def at(self, chunk: int, chunks: int) -> StepDraws:
+        """The draws of one part of this forward."""
+        return StepDraws(self.draws, self.clock, self.prefix, chunk, chunks)
+
+    def under(self, name: str) -> StepDraws:
+        """The draws of a part of the net in this forward: all names get one more level."""
+        return StepDraws(self.draws, self.clock, f"{self.prefix}/{name}", self.chunk, self.chunks)
+
+    def number(self, name: str) -> float:
+        """A number in [0, 1), the same for all rows, parts and ranks."""
+        return self.draws.uniform(self.clock, f"{self.prefix}/{name}")
+
+    def uniform(self, rows: int, width: int, name: str) -> Tensor:
+        """Draws from [0, 1) for the rows of this part: (rows, width) on the CPU."""
+        return self._own(self.draws.uniforms(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
+
+    def normal(self, rows: int, width: int, name: str) -> Tensor:
+        """Standard normal draws for the rows of this part: (rows, width) on the CPU."""
+        return self._own(self.draws.normal(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
+
+    def beta(self, rows: int, concentration: float, name: str) -> Tensor:
+        """Draws from Beta(concentration, concentration) for the rows of this part: (rows,) on the CPU."""
+        return self._own(self.draws.beta(self.chunks * rows, concentration, self.clock, f"{self.prefix}/{name}"), rows)
+
+    def permutation(self, count: int, name: str) -> Tensor:
+        """A uniform permutation of 0..count-1 of this part's own, asked under ``<prefix>/<name>/<part>``.
+
+        Parts are numbered through all ranks.
+        """
+        part = rank_and_world_size()[0] * self.chunks + self.chunk
+        return self.draws.permutation(count, self.clock, f"{self.prefix}/{name}/{part}")
+
+    def _own(self, everything: Tensor, rows: int) -> Tensor:
+        return everything[self.chunk * rows : (self.chunk + 1) * rows]
+
+
+class AmbientDraws:
+    """The same draws from torch's global generator, whatever the name: for use outside a strategy."""
+
+    def at(self, chunk: int, chunks: int) -> AmbientDraws:
+        """These draws: each call draws anew."""
+        return self
+
+    def under(self, name: str) -> AmbientDraws:
+        """These draws: each call draws anew."""
+        return self
+
+    def number(self, name: str) -> float:
+        """A number in [0, 1)."""
+        return float(torch.rand(()))
+
+    def uniform(self, rows: int, width: int, name: str) -> Tensor:
+        """Draws from [0, 1): (rows, width) on the CPU."""
+        return torch.rand(rows, width)
+
+    def normal(self, rows: int, width: int, name: str) -> Tensor:
+        """Standard normal draws: (rows, width) on the CPU."""
+        return torch.randn(rows, width)
+
+    def beta(self, rows: int, concentration: float, name: str) -> Tensor:
+        """Draws from Beta(concentration, concentration): (rows,) on the CPU."""
+        return beta_draws(rows, concentration)
+
+    def permutation(self, count: int, name: str) -> Tensor:
+        """A uniform permutation of 0..count-1: (count,) int64 on the CPU."""
+        return torch.randperm(count)

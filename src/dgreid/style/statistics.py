@@ -1,0 +1,58 @@
+"""The style of an image in a map, and the map in another style."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+EPS = 1e-6  # of MixStyle's, DSU's and IL's releases
+
+
+class Statistics(NamedTuple):
+    """Of each channel of each image over its pixels.
+
+    Attributes:
+        mean: (B, C).
+        variance: (B, C), unbiased.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def std(self, eps: float) -> Tensor:
+        """(B, C) square root of variance plus ``eps``, so that a constant channel has a derivative too."""
+        return (self.variance + eps).sqrt()
+
+
+def channel_statistics(maps: Tensor) -> Statistics:
+    """Styles of a batch, in one pass over it.
+
+    Args:
+        maps: (B, C, H, W) with at least two pixels; detach it to have statistics without gradient.
+
+    Returns:
+        in single precision or the maps' own, whichever is finer.
+    """
+    precise = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    variance, mean = torch.var_mean(precise, dim=(2, 3))
+    return Statistics(mean, variance)
+
+
+def restyle(maps: Tensor, statistics: Statistics, mean: Tensor, std: Tensor, eps: float = EPS) -> Tensor:
+    """Maps with other means and standard deviations, in one pass: ``(maps - own mean) / own std * std + mean``.
+
+    Args:
+        maps: (B, C, H, W) in any memory format, which is kept.
+        statistics: the maps' own.
+        mean: (B, C) wanted.
+        std: (B, C) wanted; a negative one turns the map upside down.
+        eps: within the root of the maps' own standard deviation.
+
+    Returns:
+        (B, C, H, W) in the maps' dtype.
+    """
+    scale = std / statistics.std(eps)
+    shift = mean - statistics.mean * scale
+    return torch.addcmul(shift[..., None, None], maps, scale[..., None, None]).to(maps.dtype)
