@@ -24,3 +24,14 @@ def nearest(name: str, options: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}known: {', '.join(known)}"
+
+
+def check_one_of(key: str, value: object, options: Iterable[str]) -> None:
+    """A value must be among the options that exist.
+
+    Raises:
+        InputError: it is not; the message begins with ``<key>=<value>``.
+    """
+    known = list(options)
+    if value not in known:
+        raise InputError(f"{key}={value}: {nearest(str(value), known)}")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from dgreid.errors import InputError
+from dgreid.errors import check_one_of
 from dgreid.nets.weights_report import WeightsReport
 from dgreid.types import Features
 
@@ -30,8 +30,7 @@ class ReIDNet(nn.Module):
 
     def __init__(self, backbone: nn.Module, feature_dimension: int, neck_bias: NeckBias = "frozen") -> None:
         super().__init__()
-        if neck_bias not in ("trainable", "frozen"):
-            raise InputError(f"neck_bias={neck_bias!r} is unknown: it is 'trainable' or 'frozen'.")
+        check_one_of("neck_bias", neck_bias, ("trainable", "frozen"))
         self.backbone = backbone
         self.feature_dimension = feature_dimension
         self.pooling = nn.AdaptiveAvgPool2d(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dgreid.data.domains.base import Domain
-from dgreid.errors import InputError, nearest
+from dgreid.errors import InputError, check_one_of, nearest
 from dgreid.run.compose import conf_folder
 
 RULES = ("last", "source", "oracle")
@@ -43,9 +43,9 @@ def check_training(config: DictConfig) -> None:
     """
     names(config.sources, "sources")
     names(config.target, "target")
-    _one_of(config.use, USES, "use")
-    _one_of(config.selection, RULES, "selection")
-    _one_of(config.matmul_precision, MATMUL_PRECISIONS, "matmul_precision")
+    check_one_of("use", config.use, USES)
+    check_one_of("selection", config.selection, RULES)
+    check_one_of("matmul_precision", config.matmul_precision, MATMUL_PRECISIONS)
     _positive_integer(config.epochs, "epochs")
     _positive_integer(config.steps_per_epoch, "steps_per_epoch")
     if config.evaluate_every is not None:
@@ -177,11 +177,6 @@ def check_start(init: str | None) -> None:
     """
     if init is not None and not Path(init).exists():
         raise InputError(f"init={init}: no such run folder or checkpoint; give the folder of a run, or a .ckpt file")
-
-
-def _one_of(value: object, options: Sequence[str], key: str) -> None:
-    if value not in options:
-        raise InputError(f"{key}={value}: {nearest(str(value), options)}")
 
 
 def _positive_integer(value: object, key: str) -> None:

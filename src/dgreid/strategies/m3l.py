@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dgreid.draws import SeededDraws
-from dgreid.errors import InputError, nearest
+from dgreid.errors import InputError, check_one_of
 from dgreid.hypergradient import Method, Parameters, Problem, by_graph, by_products, first_order
 from dgreid.losses import batch_hard_triplet
 from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn, with_gradients
@@ -90,10 +90,10 @@ class M3L(MemoryStrategy):
         draws: SeededDraws | None = None,
     ) -> None:
         super().__init__(temperature, momentum)
-        _one_of("outer_gradient", outer_gradient, ("full", "second_order_only"))
-        _one_of("metabn_scale", metabn_scale, ("std", "variance"))
-        _one_of("order", order, ("second", "first"))
-        _one_of("hypergradient", hypergradient, SECOND_ORDER)
+        check_one_of("outer_gradient", outer_gradient, ("full", "second_order_only"))
+        check_one_of("metabn_scale", metabn_scale, ("std", "variance"))
+        check_one_of("order", order, ("second", "first"))
+        check_one_of("hypergradient", hypergradient, SECOND_ORDER)
         if not isinstance(meta_test_updates_bn, bool):
             raise InputError(f"meta_test_updates_bn={meta_test_updates_bn}: true or false.")
         if not (_is_number(margin) and margin >= 0):
@@ -261,11 +261,6 @@ class _Step:
         """Copies for a forward to move in place of the net's own; all by default."""
         buffers = dict(self.net.named_buffers())
         return {name: buffers[name].clone() for name in (buffers if names is None else names)}
-
-
-def _one_of(key: str, value: object, options: Collection[str]) -> None:
-    if value not in options:
-        raise InputError(f"{key}={value}: {nearest(str(value), options)}")
 
 
 def _is_number(value: object) -> bool:

@@ -62,7 +62,7 @@ def test_without_stem_relu_the_stem_bias_has_no_gradient():
 
 
 def test_an_unknown_neck_bias_is_refused():
-    with pytest.raises(InputError, match="neck_bias='none' is unknown: it is 'trainable' or 'frozen'"):
+    with pytest.raises(InputError, match="neck_bias=none: known: frozen, trainable"):
         resnet50(weights="random", neck_bias="none")
 
 

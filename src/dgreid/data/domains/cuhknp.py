@@ -12,7 +12,7 @@ from dgreid.data.domains import cuhk03_release as release
 from dgreid.data.domains.base import Counts, DatasetError, Subset
 from dgreid.data.domains.market_style import has_market_folders, has_market_names, market_lists
 from dgreid.data.domains.published import PublishedDomain
-from dgreid.errors import InputError, nearest
+from dgreid.errors import check_one_of
 from dgreid.types import ReIDRecord
 
 EXPECTED: Mapping[str, Mapping[Subset, Counts]] = {
@@ -35,8 +35,7 @@ class CUHKNP(PublishedDomain):
 
     def __init__(self, *, data_root: str | Path | None, name: str | None = None, crops: Crops = "detected") -> None:
         super().__init__(data_root=data_root, name=name)
-        if crops not in EXPECTED:
-            raise InputError(f"{self.name}: crops={crops!r} is unknown; {nearest(str(crops), EXPECTED)}")
+        check_one_of(f"{self.name}: crops", crops, EXPECTED)
         self.crops = crops
         self.places = (f"cuhknp/{crops}", f"cuhk03-np/{crops}", crops, *release.PLACES)
         self.belongs = (

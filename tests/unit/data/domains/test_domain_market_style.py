@@ -167,7 +167,7 @@ def test_an_empty_data_set_is_refused(data_root):
 
 
 def test_unknown_crops_are_refused_at_construction(tmp_path):
-    with pytest.raises(InputError, match=r"crops='detectd'.*did you mean 'detected'"):
+    with pytest.raises(InputError, match=r"cuhknp: crops=detectd: did you mean 'detected'"):
         CUHKNP(data_root=tmp_path, crops="detectd")
 
 
