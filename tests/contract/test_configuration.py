@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_object
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dgreid.data.modules import DomainDataModule
@@ -41,13 +41,31 @@ def assert_binds(node: Any, given_later: tuple[str, ...] = ()) -> None:
 
 
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir())
-BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in PLAIN_GROUPS and g != "domain"]
+STYLES = ("loss_style", "memory_style")
+BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in {*PLAIN_GROUPS, *STYLES, "domain"}]
 
 
 @pytest.mark.parametrize(("group", "option"), BUILT, ids="/".join)
 def test_keys_are_constructor_arguments(group: str, option: str) -> None:
     node = composed(*RUN, f"{group}={option}")[group]
     assert_binds(OmegaConf.to_container(node, resolve=True), ("folder",) if group == "logger" else ())
+
+
+@pytest.mark.parametrize(("group", "option"), [(g, o) for g in STYLES for o in options(g)], ids="/".join)
+def test_styles_are_built_by_their_names_and_none_is_null(group: str, option: str) -> None:
+    node = composed(*RUN, f"{group}={option}")[group]
+    if option == "none":
+        assert node is None
+        return
+    style = instantiate(node, _convert_="all")
+    assert type(style).__name__.lower() == option
+    assert set(node) - INTERNAL == set(inspect.signature(type(style)).parameters), "each option is shown"
+    # A style alone is configured as its class is by default.
+    assert vars(style) == vars(type(style)())
+
+
+def test_only_styles_that_need_one_domain_are_offered_for_losses() -> None:
+    assert set(options("memory_style")) - set(options("loss_style")) == {"swap"}
 
 
 @pytest.mark.parametrize("name", options("domain"))

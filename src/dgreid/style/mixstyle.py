@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dgreid.draws import RowDraws
-from dgreid.errors import InputError, nearest
+from dgreid.errors import InputError, check_one_of
 from dgreid.style.base import Style, check_number
 from dgreid.style.partners import of_another_domain
 from dgreid.style.statistics import EPS, channel_statistics, restyle
@@ -47,8 +47,7 @@ class MixStyle(Style):
         check_number("concentration", concentration, 0)
         if concentration == 0:
             raise InputError("concentration=0: must be above 0; MixStyle's own is 0.1.")
-        if partner not in ("random", "cross_domain"):
-            raise InputError(f"partner={partner!r}: {nearest(str(partner), ('random', 'cross_domain'))}.")
+        check_one_of("partner", partner, ("random", "cross_domain"))
         self.concentration = concentration
         self.partner = partner
         self.needs_domains = partner == "cross_domain"
