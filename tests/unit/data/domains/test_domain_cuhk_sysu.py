@@ -36,6 +36,7 @@ def test_every_crop_layout_in_every_place(data_root, place, folder, names, crops
     assert domain.records("query") == domain.records("gallery") == ()
     assert crops in domain.version
     assert [r.identity for r in domain.source_records("train+test")].count(0) in (1, 2)
+    assert domain.source_records("train+test") == domain.source_records("train")
 
 
 def test_sizes_are_expected_of_the_published_crops_only(data_root):
@@ -43,6 +44,19 @@ def test_sizes_are_expected_of_the_published_crops_only(data_root):
     assert CUHKSYSU(data_root=data_root).expected["train"] == (11_934, 34_574)
     write_images(data_root / "other" / "cuhk_sysu" / "bounding_box_train", BAU)
     assert CUHKSYSU(data_root=data_root / "other").expected == {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error::dgreid.data.domains.base.CountWarning")
+def test_torchreids_crops_of_full_size_are_what_is_published(data_root):
+    folder = data_root / "cropped_images"
+    folder.mkdir(parents=True)
+    for i in range(34_574):
+        (folder / f"p{i % 11_934 + 1}_s{i}_1.jpg").touch()
+    domain = CUHKSYSU(data_root=data_root)
+    for use in ("train", "train+test"):
+        sources = domain.source_records(use)
+        assert (len({r.identity for r in sources}), len(sources)) == (11_934, 34_574)
 
 
 def test_the_data_set_itself_may_be_the_data_root(data_root):

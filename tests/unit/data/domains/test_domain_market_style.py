@@ -206,6 +206,18 @@ def test_duke_of_full_size_is_what_is_published_and_one_image_less_is_told(tmp_p
         DukeMTMC(data_root=tmp_path).records("gallery")
 
 
+@pytest.mark.slow
+def test_detected_cuhknp_of_full_size_is_what_is_published(tmp_path):
+    train, test = range(1, 768), range(768, 1_468)
+    touch(tmp_path / "bounding_box_train", (f"{train[i % 767]:04d}_c{i % 2 + 1}_{i}.png" for i in range(7_365)))
+    touch(tmp_path / "query", (f"{test[i % 700]:04d}_c{i % 2 + 1}_{i}.png" for i in range(1_400)))
+    touch(tmp_path / "bounding_box_test", (f"{test[i % 700]:04d}_c{i % 2 + 1}_{i + 1_400}.png" for i in range(5_332)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CountWarning)
+        sources = CUHKNP(data_root=tmp_path).source_records("train+test")
+    assert (len({r.identity for r in sources}), len(sources)) == (1_467, 14_097)
+
+
 def test_the_copy_of_duke_that_circulates_is_told_from_others():
     domain = DukeMTMC(data_root=None)
     assert "lacks one gallery image" in domain.explain_count("gallery", Counts(1_110, 17_660))
