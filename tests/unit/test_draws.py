@@ -1,7 +1,9 @@
+import pytest
 import torch
+from scipy import stats
 
 import dgreid.draws
-from dgreid.draws import SeededDraws
+from dgreid.draws import AmbientDraws, SeededDraws, StepDraws, beta_draws
 from dgreid.types import Clock
 
 
@@ -79,13 +81,19 @@ def test_normal_draws_have_mean_0_and_variance_1_and_are_independent_between_nam
 def test_each_process_gets_its_rows_of_what_all_draw(monkeypatch):
     """Three processes with 4 rows each share what one process draws for 12; all else is equal on every rank."""
     whole = SeededDraws().normal(12, 5, clock(step=2), "metabn/0")
-    parts, shared = [], []
+    whole_uniforms = SeededDraws().uniforms(12, 5, clock(step=2), "a")
+    whole_weights = SeededDraws().beta(12, 0.5, clock(step=2), "a")
+    parts, uniforms, weights, shared = [], [], [], []
     for rank in range(3):
         monkeypatch.setattr(dgreid.draws, "rank_and_world_size", lambda rank=rank: (rank, 3))
         draws = SeededDraws()
         parts.append(draws.normal(4, 5, clock(step=2), "metabn/0"))
+        uniforms.append(draws.uniforms(4, 5, clock(step=2), "a"))
+        weights.append(draws.beta(4, 0.5, clock(step=2), "a"))
         shared.append((draws.choice(7, clock(), "a"), draws.uniform(clock(), "a"), permutation(clock())))
     assert torch.equal(torch.cat(parts), whole)
+    assert torch.equal(torch.cat(uniforms), whole_uniforms)
+    assert torch.equal(torch.cat(weights), whole_weights)
     assert shared[0] == shared[1] == shared[2]
 
 
@@ -95,4 +103,102 @@ def test_every_draw_leaves_torch_s_generator_alone():
     draws.choice(3, clock(), "a")
     draws.uniform(clock(), "a")
     draws.normal(2, 3, clock(), "a")
+    draws.uniforms(2, 3, clock(), "a")
+    draws.beta(2, 0.1, clock(), "a")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_uniform_rows_fill_the_unit_interval_and_differ_between_names():
+    """Chi-square over ten bins: 9 degrees of freedom, 99.9 % below 27.9; correlation within four standard errors."""
+    first, second = (SeededDraws().uniforms(100, 50, clock(), name) for name in ("mean", "std"))
+    for drawn in (first, second):
+        assert drawn.shape == (100, 50)
+        assert drawn.dtype == torch.float32
+        assert float(drawn.min()) >= 0
+        assert float(drawn.max()) < 1
+        assert chi_square((drawn.flatten() * 10).long().bincount(minlength=10), 500) < 27.9
+    assert abs(float(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1])) < 0.057
+
+
+@pytest.mark.parametrize("concentration", [0.01, 0.1, 1.0, 3.0])
+def test_beta_draws_have_their_distribution(concentration):
+    """Chi-square over ten bins of equal width against scipy's distribution: 99.9 % below 27.9."""
+    drawn = SeededDraws().beta(5000, concentration, clock(), "weight")
+    assert drawn.shape == (5000,)
+    assert drawn.dtype == torch.float32
+    edges = torch.linspace(0, 1, 11)
+    expected = 5000 * torch.from_numpy(stats.beta(concentration, concentration).cdf(edges.double().numpy())).diff()
+    assert chi_square(torch.histc(drawn, 10, 0, 1).double(), expected) < 27.9
+
+
+def test_beta_draws_of_tiny_concentrations_are_numbers_at_the_ends():
+    drawn = beta_draws(1000, 1e-6, torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == {0.0, 1.0}
+    assert abs(float(drawn.mean()) - 0.5) < 0.064  # four standard errors
+
+
+ROW_DRAWS = {
+    "uniform": lambda draws, rows: draws.uniform(rows, 3, "a"),
+    "normal": lambda draws, rows: draws.normal(rows, 3, "a"),
+    "beta": lambda draws, rows: draws.beta(rows, 0.1, "a"),
+}
+
+
+@pytest.mark.parametrize("kind", ROW_DRAWS)
+def test_parts_of_a_forward_share_what_one_forward_draws(kind):
+    draw, whole = ROW_DRAWS[kind], StepDraws(SeededDraws(), clock(step=3), "memory_style")
+    parts = [draw(whole.at(part, 3), 4) for part in range(3)]
+    assert torch.equal(torch.cat(parts), draw(whole, 12))
+
+
+@pytest.mark.parametrize("kind", [*ROW_DRAWS, "permutation", "number"])
+def test_a_part_in_one_process_draws_what_a_rank_of_as_many_processes_draws(monkeypatch, kind):
+    draw = {
+        **ROW_DRAWS,
+        "permutation": lambda draws, rows: draws.permutation(rows, "a"),
+        "number": lambda draws, rows: torch.tensor(draws.number("a")),
+    }[kind]
+    whole = StepDraws(SeededDraws(), clock(step=3), "memory_style")
+    parts = [draw(whole.at(part, 6), 4) for part in range(6)]
+    for rank in range(3):
+        monkeypatch.setattr(dgreid.draws, "rank_and_world_size", lambda rank=rank: (rank, 3))
+        for chunk in range(2):
+            assert torch.equal(draw(whole.at(chunk, 2), 4), parts[2 * rank + chunk])
+
+
+def test_parts_have_permutations_of_their_own_and_share_numbers():
+    whole = StepDraws(SeededDraws(), clock(), "memory_style")
+    parts = [whole.at(part, 4) for part in range(4)]
+    orders = {tuple(part.permutation(20, "partner").tolist()) for part in parts}
+    assert len(orders) == 4
+    assert all(sorted(order) == list(range(20)) for order in orders)
+    assert len({part.number("gate") for part in parts}) == 1
+
+
+def test_step_draws_ask_under_their_prefix():
+    seeded, here = SeededDraws(), StepDraws(SeededDraws(), clock(step=5), "memory_style").under("backbone.layer1")
+    name = "memory_style/backbone.layer1/mean"
+    assert torch.equal(here.uniform(4, 2, "mean"), seeded.uniforms(4, 2, clock(step=5), name))
+    assert torch.equal(here.normal(4, 2, "mean"), seeded.normal(4, 2, clock(step=5), name))
+    assert torch.equal(here.beta(4, 0.3, "mean"), seeded.beta(4, 0.3, clock(step=5), name))
+    assert torch.equal(here.permutation(9, "mean"), seeded.permutation(9, clock(step=5), name + "/0"))
+    assert here.number("mean") == seeded.uniform(clock(step=5), name)
+    assert torch.equal(here.at(1, 2).under("x").uniform(2, 2, "a"), here.under("x").uniform(4, 2, "a")[2:])
+
+
+def test_ambient_draws_come_from_torch_s_generator_whatever_the_name():
+    def drawn(name):
+        torch.manual_seed(3)
+        draws = AmbientDraws().under(name).at(1, 2)
+        rows = (
+            draws.uniform(3, 2, name),
+            draws.normal(3, 2, name),
+            draws.beta(3, 0.5, name),
+            draws.permutation(9, name),
+        )
+        return [*(row.tolist() for row in rows), draws.number(name)]
+
+    assert drawn("a") == drawn("b")
+    draws = AmbientDraws()
+    assert not torch.equal(draws.uniform(3, 2, "a"), draws.uniform(3, 2, "a"))
+    assert sorted(draws.permutation(30, "a").tolist()) == list(range(30))
