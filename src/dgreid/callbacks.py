@@ -27,9 +27,7 @@ class StepTimes(Callback):
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._ready: float | None = None
-        self._start = 0.0
-        self._first_of_epoch = True
+        self._ready = 0.0
         self._waiting = self._total = 0.0
         self._steps = 0
         self._waited = 0.0
@@ -44,32 +42,30 @@ class StepTimes(Callback):
         """Takes up the time of the interrupted run."""
         self.seconds = float(state_dict["seconds"])
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Starts the clock: what an evaluation took before this is not waiting."""
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock, since a run that is resumed within an epoch does not start one."""
         self._ready = time.perf_counter()
-        self._first_of_epoch = True
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock anew: what an evaluation took before this is not waiting."""
+        self._ready = time.perf_counter()
         self._epoch_waiting = self._epoch_total = 0.0
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """The batch has arrived. The last ``after_step`` came after this callback's end of step, and was no waiting."""
-        self._start = time.perf_counter()
-        after_step = 0.0 if self._first_of_epoch else float(getattr(pl_module, "after_step_seconds", 0.0))
-        began = self._start if self._ready is None else self._ready
-        self._waited = max(self._start - began - after_step, 0.0)
-        self._first_of_epoch = False
+        """The batch has arrived: what has passed since the last step was waiting."""
+        self._waited = time.perf_counter() - self._ready
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """The step is over: adds it up and logs."""
-        now = time.perf_counter()
-        began = self._start if self._ready is None else self._ready
+        seconds = time.perf_counter() - self._ready
         self._waiting += self._waited
-        self._total += now - began
+        self._total += seconds
         self._steps += 1
-        self.seconds += now - began
+        self.seconds += seconds
         self._epoch_waiting += self._waited
-        self._epoch_total += now - began
+        self._epoch_total += seconds
         if trainer.global_step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined] # set by Lightning
             values = {"seconds_per_step": self._total / self._steps, "data_wait": self._waiting / self._total}
             pl_module.log_dict(values)
@@ -78,8 +74,7 @@ class StepTimes(Callback):
         self._ready = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Counts the last step's end, and says once what to do about slow loading."""
-        self.seconds += float(getattr(pl_module, "after_step_seconds", 0.0))
+        """Says once what to do about slow loading."""
         if self._hinted or not self._epoch_total or self._epoch_waiting / self._epoch_total <= WAITING_HINT_SHARE:
             return
         self._hinted = True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -40,7 +40,6 @@ class ReIDModule(lightning.LightningModule):
     Attributes:
         retrieval_metrics: the sets that a validation loop scores, by name, in the order of its dataloaders.
         retrieval_results: what the last validation loop found, by name.
-        after_step_seconds: what the strategy's part after the last update took.
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class ReIDModule(lightning.LightningModule):
         strategy.setup(net, self.domains)
         self.retrieval_metrics: dict[str, RetrievalMetric] = {}
         self.retrieval_results: dict[str, RetrievalResult] = {}
-        self.after_step_seconds = 0.0
         self._inference_net: nn.Module | None = None
         self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
 
@@ -116,18 +114,27 @@ class ReIDModule(lightning.LightningModule):
         self.log_dict(dict(result.scalars))
         return result.loss
 
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """The update, by Lightning, and the strategy's part after it; see :meth:`TrainingStrategy.after_step`.
+
+        Callbacks hear of the end of a step after both, so that whatever they save belongs to one step.
+        """
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self._step is not None:
+            self._after_step(*self._step)
+            self._step = None
+
     @torch.no_grad()
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The strategy's part after the update; see :meth:`TrainingStrategy.after_step`."""
-        if self._step is None:
-            return
-        batches, result, clock = self._step
-        self._step = None
+    def _after_step(self, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
         self._seed("after_step", clock)
-        started = time.perf_counter()
         with self.trainer.precision_plugin.forward_context():
             self.strategy.after_step(self.net, batches, result, clock)
-        self.after_step_seconds = time.perf_counter() - started
 
     def _clock(self) -> Clock:
         rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])

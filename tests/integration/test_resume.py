@@ -114,7 +114,7 @@ def test_a_finished_run_is_made_longer(data_root, tmp_path, uninterrupted):
 def test_broken_off_before_the_first_checkpoint(data_root, tmp_path, monkeypatch, uninterrupted):
     whole = uninterrupted("fb")
     with monkeypatch.context() as patch:
-        break_off(patch, 1, "on_train_batch_end")
+        break_off(patch, 1, "optimizer_step")
         with pytest.raises(BrokenOffError):
             train_small(data_root, tmp_path / "run", *RUN, "strategy=fb")
     assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()

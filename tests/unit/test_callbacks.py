@@ -21,28 +21,28 @@ class Clock:
 class Module:
     """Notes what is logged."""
 
-    def __init__(self, after_step_seconds=0.0):
+    def __init__(self):
         self.logged = []
-        self.after_step_seconds = after_step_seconds
 
     def log_dict(self, values):
         self.logged.append(values)
 
 
-def fit(times, clock, steps, log_every=1, evaluation=0.0, epochs=1, after_step=0.0):
+def fit(times, clock, steps, log_every=1, evaluation=0.0, epochs=1, within_an_epoch=False):
     """Lets the hooks of a training loop pass; each step waits and computes for so many seconds."""
     trainer = SimpleNamespace(global_step=0, log_every_n_steps=log_every, is_global_zero=True)
-    module = Module(after_step)
-    for _ in range(epochs):
-        times.on_train_epoch_start(trainer, module)
+    module = Module()
+    times.on_train_start(trainer, module)
+    for epoch in range(epochs):
+        if epoch > 0 or not within_an_epoch:
+            clock.now += evaluation
+            times.on_train_epoch_start(trainer, module)
         for waiting, computing in steps:
             clock.now += waiting
             times.on_train_batch_start(trainer, module, None, 0)
             clock.now += computing
             trainer.global_step += 1
             times.on_train_batch_end(trainer, module, None, None, 0)
-            clock.now += after_step  # Lightning calls the module after its callbacks
-        clock.now += evaluation
         times.on_train_epoch_end(trainer, module)
     return module.logged
 
@@ -70,13 +70,11 @@ def test_evaluation_is_not_waiting(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_what_a_strategy_does_after_the_update_is_not_waiting(monkeypatch, capsys):
-    clock, times = Clock(monkeypatch), StepTimes()
-    logged = fit(times, clock, [(0.1, 0.4), (0.1, 0.4)], evaluation=50.0, epochs=2, after_step=0.5)
-    assert [values["seconds_per_step"] for values in logged] == pytest.approx([0.5, 1.0] * 2)
-    assert [values["data_wait"] for values in logged] == pytest.approx([0.2, 0.1] * 2)
-    assert times.seconds == pytest.approx(4.0)
-    assert capsys.readouterr().err == ""
+def test_a_run_that_is_resumed_within_an_epoch_waits_for_its_first_batch_too(monkeypatch):
+    times = StepTimes()
+    logged = fit(times, Clock(monkeypatch), [(3.0, 1.0)], epochs=2, within_an_epoch=True)
+    assert [values["data_wait"] for values in logged] == pytest.approx([0.75] * 2)
+    assert times.seconds == pytest.approx(8.0)
 
 
 def test_the_hint_comes_once(monkeypatch, capsys):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
@@ -63,7 +64,7 @@ def batch(seed):
     return ReIDBatch(images, labels, labels, labels)
 
 
-def fit(strategy, tmp_path, seed=0, steps=3):
+def fit(strategy, tmp_path, seed=0, steps=3, **options):
     torch.manual_seed(3)
     module = ReIDModule(
         Net(), strategy, DOMAINS, lambda p: torch.optim.SGD(p, lr=0.1), lambda o: LambdaLR(o, lambda e: 0.5**e), seed
@@ -71,7 +72,7 @@ def fit(strategy, tmp_path, seed=0, steps=3):
     loader = DataLoader([{"a": batch(i), "b": batch(10 + i)} for i in range(steps)], batch_size=None)
     trainer = lightning.Trainer(
         max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, default_root_dir=str(tmp_path),
+        enable_model_summary=False, default_root_dir=str(tmp_path), **options,
     )  # fmt: skip
     trainer.fit(module, loader)
     return module
@@ -89,6 +90,28 @@ def test_the_order_of_a_step(tmp_path):
         assert after[3:] == (False, True)
     for after, following in zip(strategy.calls[2::2], strategy.calls[3::2], strict=False):
         assert torch.equal(after[2], following[2])
+
+
+def test_callbacks_hear_of_the_end_of_a_step_when_the_strategy_is_done_with_it(tmp_path):
+    strategy, heard = Recorder(), []
+
+    class Listener(lightning.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            heard.append((trainer.global_step, [call[0] for call in strategy.calls[-2:]], strategy.calls[-1][1].step))
+
+    fit(strategy, tmp_path, callbacks=[Listener()])
+    assert heard == [(step + 1, ["loss", "after"], step) for step in range(6)]
+
+
+def test_a_step_that_loss_scaling_skips_is_a_step(tmp_path):
+    """Too large a scale makes all gradients infinite: weights stay, and what follows the update comes all the same."""
+    strategy = Recorder()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100, growth_interval=1)
+    fit(strategy, tmp_path, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    assert [call[0] for call in strategy.calls[1:]] == ["loss", "after"] * 6
+    assert [call[1].step for call in strategy.calls[2::2]] == list(range(6))
+    first = strategy.calls[1][2]
+    assert all(torch.equal(call[2], first) for call in strategy.calls[1:])
 
 
 def test_random_numbers_are_a_function_of_seed_and_step(tmp_path):

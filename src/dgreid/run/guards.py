@@ -61,7 +61,7 @@ def check_training(config: DictConfig) -> None:
     if config.trainer.get("accumulate_grad_batches", 1) != 1:
         raise InputError(
             f"trainer.accumulate_grad_batches={config.trainer.accumulate_grad_batches}: only 1 is possible, because a "
-            "strategy's part after the step (memory updates) would meet weights that have not moved. "
+            "strategy's part after the step (memory updates) would see the last of the batches alone. "
             "Use a smaller data.identities_per_batch or trainer.precision=bf16-mixed to save memory"
         )
     clip = config.trainer.get("gradient_clip_val")

@@ -14,7 +14,7 @@ from dgreid.run.peak_memory import PeakMemory
 class StepMeter(Profiler):
     """Measures the first steps of a training.
 
-    A profiler, because Lightning tells callbacks of the end of a step before the strategy's part after it has run.
+    A profiler, because Lightning tells callbacks of the start of training before the module fills its memories.
 
     Args:
         device: where the net is.

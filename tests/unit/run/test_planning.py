@@ -49,7 +49,8 @@ class Training(lightning.LightningModule):
         self.clock.now += 1 + (self.first if self.global_step == 0 else 0)
         return self.layer(batch).sum()
 
-    def on_train_batch_end(self, *_):
+    def optimizer_step(self, *step):
+        super().optimizer_step(*step)
         self.clock.now += 10
 
     def configure_optimizers(self):
