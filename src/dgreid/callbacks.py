@@ -111,7 +111,8 @@ class TrainingProgress(Callback):
         self._epoch_start = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Opens the bar at the step a resumed run starts from."""
+        """Opens the bar at the step a resumed run starts from, which may be within an epoch."""
+        self._epoch_start = time.perf_counter()
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
         self._progress = Progress(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from dgreid import callbacks
-from dgreid.callbacks import StepTimes, UnfinishedEpoch, peak_memory_bytes, total_steps
+from dgreid.callbacks import StepTimes, TrainingProgress, UnfinishedEpoch, peak_memory_bytes, total_steps
 
 
 class Clock:
@@ -88,6 +89,18 @@ def test_a_resumed_run_reports_all_its_time(monkeypatch):
     second.load_state_dict(first.state_dict())
     fit(second, clock, [(0.0, 1.0)])
     assert second.seconds == pytest.approx(3.0)
+
+
+def test_the_line_of_an_epoch_that_a_resumed_run_starts_within(monkeypatch, capsys):
+    clock, progress = Clock(monkeypatch), TrainingProgress()
+    trainer = SimpleNamespace(
+        is_global_zero=True, global_step=8, current_epoch=1, callback_metrics={"loss": torch.tensor(2.5)},
+        num_training_batches=4, max_epochs=3, max_steps=-1,
+    )  # fmt: skip
+    progress.on_train_start(trainer, None)
+    clock.now += 7
+    progress.on_train_epoch_end(trainer, None)
+    assert capsys.readouterr().err == "epoch 1: step 8/12, loss 2.500, 7 s\n"
 
 
 @pytest.mark.parametrize(("step", "processed"), [(4, 1), (6, 1), (7, 1), (8, 2)])
