@@ -10,10 +10,10 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format data-check bench-data bench-train golden clean
+.PHONY: help install demo test test-all lint format data-check bench-data bench-train benchmark-synthetic golden clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12     interpreter that makes the virtual environment ($(PYTHON))"
 	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
@@ -71,6 +71,9 @@ bench-data: $(INSTALLED) ## images per second of the data path against PIL and t
 
 bench-train: $(INSTALLED) ## seconds and memory of a training step against M3L's plain procedure (some minutes)
 	@$(RUN) benchmarks/bench_train.py
+
+benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (hours)
+	@$(RUN) benchmarks/synthetic.py
 
 golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
 	@$(RUN) tests/integration/golden.py
