@@ -68,6 +68,12 @@ def test_only_styles_that_need_one_domain_are_offered_for_losses() -> None:
     assert set(options("memory_style")) - set(options("loss_style")) == {"swap"}
 
 
+def test_a_strategy_s_file_may_choose_its_memory_style() -> None:
+    assert composed(*RUN, "strategy=fbf").memory_style is None
+    assert composed(*RUN, "strategy=il").memory_style._target_ == "dgreid.style.Uniform"
+    assert composed(*RUN, "strategy=il", "memory_style=swap").memory_style._target_ == "dgreid.style.Swap"
+
+
 @pytest.mark.parametrize("name", options("domain"))
 def test_every_domain_is_in_the_catalogue_and_binds(name: str) -> None:
     catalogue = composed(*RUN).domain
