@@ -83,7 +83,7 @@ def test_the_record_is_consistent(strategy, trained, data_root):
 
 
 # What makes up a logged loss, and by what the sum is divided; by default a mean over domains.
-PARTS_OF_THE_LOSS = {"m3l": (("loss/meta_train", "loss/meta_test"), 1)}
+PARTS_OF_THE_LOSS = dict.fromkeys(("m3l", "m3l_released"), (("loss/meta_train", "loss/meta_test"), 1))
 
 
 @pytest.mark.parametrize("strategy", strategies())

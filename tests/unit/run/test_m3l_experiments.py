@@ -110,13 +110,23 @@ def test_the_command_line_wins(experiment, override, key, value):
         assert values(*overrides)[key] == value
 
 
-def test_a_baseline_trains_under_the_same_conditions():
+@pytest.mark.parametrize("strategy", ["fb", "softmax_triplet"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_baseline_trains_under_the_same_conditions(experiment, strategy):
     """No key of M3L's is left over that another strategy's constructor would refuse."""
-    for strategy in ("fb", "softmax_triplet"):
-        config = composed("experiment=m3l", f"strategy={strategy}")
-        assert type(instantiate(config.strategy)).__module__ == f"dgreid.strategies.{strategy}"
-        assert config.net.neck_bias == "trainable"
-        assert config.epochs == 60
+    config = composed(f"experiment={experiment}", f"strategy={strategy}")
+    assert type(instantiate(config.strategy)).__module__ == f"dgreid.strategies.{strategy}"
+    expected = {key: pair[EXPERIMENTS.index(experiment)] for key, pair in DEVIATIONS.items()} | COMMON
+    expected = {key: value for key, value in expected.items() if not key.startswith("strategy.")}
+    found = values(f"experiment={experiment}", f"strategy={strategy}")
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_the_releases_strategy_alone_leaves_the_net_as_it_is():
+    paper, release = (values(f"strategy={strategy}") for strategy in EXPERIMENTS)
+    of_the_strategy = {key: pair for key, pair in DEVIATIONS.items() if key.startswith("strategy.")}
+    assert {key: (paper[key], release[key]) for key in paper if paper[key] != release[key]} == of_the_strategy
+    assert paper.keys() == release.keys()
 
 
 @pytest.mark.parametrize(("net", "tensors"), [("resnet50", 161), ("resnet50_ibn_a", 187)])
