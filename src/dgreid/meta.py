@@ -63,7 +63,7 @@ def metabn(
     neck: tuple[Tensor, Tensor],
     eps: float,
 ) -> list[Tensor]:
-    """MetaBN (Zhao et al., CVPR 2021, section 3.4): features mixed with draws from each meta-train domain's statistics.
+    """MetaBN (Zhao et al., CVPR 2021): features mixed with draws from each meta-train domain's statistics.
 
     For each domain k: ``mixed_k = w * (mean_k + spread_k * normals_k) + (1 - w) * features``, then batch normalisation
     of ``mixed_k`` by its own statistics. Draws carry no gradient. A variance of 0 is no special case.

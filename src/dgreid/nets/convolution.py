@@ -36,7 +36,8 @@ class Conv2d(nn.Conv2d):
 def without_weight_gradients() -> Iterator[None]:
     """First derivatives by weights are taken, but their values are zeros: for whoever only differentiates them again.
 
-    Saves a third of that backward, around which alone it belongs. It holds for :class:`Conv2d`, in all threads.
+    Spares one of the two products in each layer's backward; it belongs around that backward alone. It holds for
+    :class:`Conv2d`, in all threads.
     """
     before = _ConvolveBackward.shape_is_enough
     _ConvolveBackward.shape_is_enough = True
