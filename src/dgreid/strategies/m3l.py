@@ -35,9 +35,8 @@ class M3L(MemoryStrategy):
         L_test(theta')  = mean over MetaBN's outputs of memory, + triplet, on the meta-test domain
 
     and the step descends the gradient of L_train(theta) + L_test(theta'(theta)), to second order; MetaBN's statistics
-    count as constants, as in the release. After it, every
-    domain passes the net once more under the new weights, in training mode without gradient, and its memory takes up
-    these embeddings.
+    count as constants, as in the release. After it, every domain passes the net once more under the new weights, in
+    training mode without gradient, and its memory takes up these embeddings.
 
     Training forwards a step: one for each meta-train domain, the meta-test domain's (under theta', which by default
     moves no running statistics), then one for each domain. So with three sources batch normalisation moves its running
@@ -46,8 +45,8 @@ class M3L(MemoryStrategy):
     Each process takes its own inner step on its part of the batch, with its own MetaBN statistics; the gradients are
     averaged. The meta-test domain and MetaBN's weight are equal on all.
 
-    The defaults are the paper's mathematics. The authors' release deviates in four options of this class, and in two
-    of the net (``stem_relu``, ``load_bn_statistics``).
+    The defaults are the paper's mathematics. The authors' release deviates in three options of this class, and in
+    two of the net (``stem_relu``, ``load_bn_statistics``).
 
     Args:
         temperature: divides the scores.
