@@ -145,11 +145,3 @@ def measured_step(net, strategy, optimizer, iteration):
         found |= {"it0_mtr0_tri": seen.pooled[0], "it0_mtr0_feat": seen.embeddings[0], "it0_mte_tri": seen.pooled[2]}
         found |= {"it0_mte_out1": seen.embeddings[2], "it0_mte_out2": seen.embeddings[3]}
     return found
-
-
-def embeddings_in_evaluation(net):
-    net.eval()
-    with torch.no_grad():
-        embeddings = net(m3l_recording.recorded_batches(0)["domain0"].images).embedding
-    net.train()
-    return embeddings

@@ -98,6 +98,15 @@ def probe(tag, tensor):
     return torch.cat([torch.stack([tensor.norm(), tensor.sum()]), projections(tag, tensor)[:, 0]])
 
 
+def embeddings_in_evaluation(net, batches):
+    """Of the first domain's images."""
+    net.eval()
+    with torch.no_grad():
+        embeddings = net(batches["domain0"].images).embedding
+    net.train()
+    return embeddings
+
+
 def recorded_names(variant):
     return json.loads((FOLDER / f"names_{variant}.json").read_text())
 

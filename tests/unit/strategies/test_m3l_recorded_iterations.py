@@ -2,8 +2,9 @@
 
 import m3l_recording
 import pytest
+import recording
 import torch
-from m3l_observation import embeddings_in_evaluation, measured_step
+from m3l_observation import measured_step
 
 from dgreid.nets.resnet import resnet50
 from dgreid.strategies.m3l import M3L
@@ -41,10 +42,10 @@ def prepared(rule, **options):
 
 def two_iterations(rule, variant, method):
     net, strategy, optimizer = prepared(rule, outer_gradient=VARIANTS[variant], hypergradient=method, **RELEASED)
-    found = {"eval_feat_before": embeddings_in_evaluation(net)}
+    found = {"eval_feat_before": recording.embeddings_in_evaluation(net, m3l_recording.recorded_batches(0))}
     for iteration in (0, 1):
         found |= measured_step(net, strategy, optimizer, iteration)
-    return found | {"eval_feat_after2": embeddings_in_evaluation(net)}
+    return found | {"eval_feat_after2": recording.embeddings_in_evaluation(net, m3l_recording.recorded_batches(0))}
 
 
 @pytest.fixture(

@@ -69,14 +69,6 @@ def iterate(net, strategy, optimizer, iteration, probes):
     return {f"it{iteration}.{name}": value for name, value in found.items()}
 
 
-def embeddings_in_evaluation(net):
-    net.eval()
-    with torch.no_grad():
-        embeddings = net(recording.recorded_batches(0)["domain0"].images).embedding
-    net.train()
-    return embeddings
-
-
 @pytest.fixture(scope="module")
 def recorded():
     return recording.recorded_arrays("resnet_1", "FBF")
@@ -86,10 +78,10 @@ def recorded():
 def fbf():
     strategy = FBF(draws=recording.RecordedDraws())
     net, optimizer = prepared(strategy)
-    found = {"eval_features_init": embeddings_in_evaluation(net)}
+    found = {"eval_features_init": recording.embeddings_in_evaluation(net, recording.recorded_batches(0))}
     for iteration in (0, 1):
         found |= iterate(net, strategy, optimizer, iteration, found)
-    return found | {"eval_features": embeddings_in_evaluation(net)}
+    return found | {"eval_features": recording.embeddings_in_evaluation(net, recording.recorded_batches(0))}
 
 
 def without_stem_bias(values):
