@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd import grad
 
+from dgreid.gradients import grad
 from dgreid.meta import InnerStep
 from dgreid.nets.convolution import without_weight_gradients
 

@@ -1,15 +1,14 @@
-"""What meta-learning needs besides a net: an inner step with its slope, MetaBN, gradients computed by hand."""
+"""What meta-learning needs besides a net: an inner step with its slope, and MetaBN."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 MetaBNScale = Literal["std", "variance"]
 Statistics = tuple[Tensor, Tensor]
@@ -86,34 +85,3 @@ def metabn(
         mixed = weight_of_samples * (mean + spread * draws) + (1 - weight_of_samples) * features
         outputs.append(F.batch_norm(mixed, None, None, *neck, training=True, eps=eps))
     return outputs
-
-
-class _Deposit(torch.autograd.Function):
-    """Has the value it is given, and the gradients it is given."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, gradients: Sequence[Tensor], *parameters: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return value.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        gradients, ctx.gradients = ctx.gradients, None
-        if gradients is None:
-            raise RuntimeError("gradients that were computed by hand can be deposited once; compute the loss again")
-        return None, None, *(gradient * scale for gradient in gradients)
-
-
-def with_gradients(value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
-    """A loss whose backward deposits gradients that were computed by hand, once.
-
-    Gradient averaging over processes and clipping see what they would see of any other loss.
-
-    Args:
-        value: scalar; its own graph is cut off.
-        parameters: leaves that get the gradients.
-        gradients: of the value, one for each parameter, in its shape.
-    """
-    deposited: Tensor = _Deposit.apply(value.detach(), gradients, *parameters)
-    return deposited

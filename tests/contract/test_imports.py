@@ -16,7 +16,7 @@ LONGEST_FILE = 320
 
 # A unit is a file or folder right under src/dgreid; a new one gets its line here.
 FOUNDATION = {"types", "errors", "distributed", "files", "draws"}
-MATHEMATICS = {"nets", "memory", "losses", "meta", "hypergradient", "style", "centroids", "schedules"}
+MATHEMATICS = {"nets", "memory", "losses", "meta", "gradients", "hypergradient", "style", "centroids", "schedules"}
 BELOW_STRATEGIES = FOUNDATION | MATHEMATICS
 BELOW_MODULE = BELOW_STRATEGIES | {"data", "synthetic", "evaluation", "strategies"}
 BELOW_RUN = BELOW_MODULE | {"module", "callbacks", "loggers"}

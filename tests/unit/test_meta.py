@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from dgreid.meta import InnerStep, batch_statistics, metabn, with_gradients
+from dgreid.meta import InnerStep, batch_statistics, metabn
 
 MAGNITUDES = [0.0, 1e-9, -1e-6, 3e-3, -3e-3, 0.1, -1.0, 1e3, -1e6]
 
@@ -173,56 +173,3 @@ def test_variances_of_exactly_0_are_finite_to_the_second_derivative(weight, scal
     (second,) = torch.autograd.grad(gradient.square().sum(), features)
     assert bool(torch.isfinite(gradient).all())
     assert bool(torch.isfinite(second).all())
-
-
-def deposited():
-    """A loss of 3 with a graph of its own, leaves, and what their gradients shall be."""
-    leaves = [normal(2, 3).requires_grad_(), normal(4).float().requires_grad_()]
-    gradients = [normal(2, 3, seed=1), normal(4, seed=2).float()]
-    value = (leaves[0] * 0).sum() + 3
-    return with_gradients(value, leaves, gradients), leaves, gradients
-
-
-def test_backward_deposits_the_gradients_and_nothing_of_the_value_s_graph():
-    loss, leaves, gradients = deposited()
-    assert loss.item() == 3
-    assert loss.dtype == torch.float64
-    loss.backward()
-    for leaf, gradient in zip(leaves, gradients, strict=True):
-        assert torch.equal(leaf.grad, gradient)
-        assert leaf.grad is not gradient
-
-
-def test_scaling_the_loss_scales_what_is_deposited():
-    loss, leaves, gradients = deposited()
-    (loss * 1024).backward()
-    for leaf, gradient in zip(leaves, gradients, strict=True):
-        assert torch.equal(leaf.grad, gradient * 1024)
-
-
-def test_deposits_add_up_and_can_be_clipped():
-    loss, leaves, gradients = deposited()
-    leaves[0].grad = torch.ones(2, 3, dtype=torch.float64)
-    loss.backward()
-    assert torch.equal(leaves[0].grad, 1 + gradients[0])
-    norm = torch.cat([leaf.grad.double().flatten() for leaf in leaves]).norm()
-    torch.nn.utils.clip_grad_norm_(leaves, float(norm) / 2)
-    assert torch.allclose(leaves[1].grad, gradients[1] / 2, rtol=1e-5)
-
-
-def test_hooks_of_a_leaf_see_its_deposit():
-    """As gradient averaging over processes does."""
-    loss, leaves, gradients = deposited()
-    seen = []
-    leaves[0].register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.clone()))
-    loss.backward()
-    assert len(seen) == 1
-    assert torch.equal(seen[0], gradients[0])
-
-
-def test_gradients_are_deposited_once():
-    parameter = torch.zeros(2, requires_grad=True)
-    loss = with_gradients(torch.tensor(1.0), [parameter], [torch.ones(2)])
-    loss.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="can be deposited once"):
-        loss.backward()

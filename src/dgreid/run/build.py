@@ -21,7 +21,7 @@ from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
-from dgreid.run.guards import check_own_gradients, known_domains, names
+from dgreid.run.guards import check_inner_steps, check_own_gradients, known_domains, names
 from dgreid.run.warm_start import start_from
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import DomainInfo
@@ -90,6 +90,8 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
     strategy = cast(TrainingStrategy, instantiate(config.strategy, _convert_="all"))
     if strategy.computes_gradients:
         check_own_gradients(config)
+    if strategy.takes_inner_steps:
+        check_inner_steps(config)
     optimizer = instantiate(config.optim, _convert_="all")
     schedule = instantiate(config.schedule, _convert_="all")
     with torch.random.fork_rng():

@@ -16,7 +16,8 @@ USES = ("train", "train+test")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 STYLES = ("loss_style", "memory_style")
 EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
-ENOUGH_DIGITS = ("32-true", "32", "64-true", "64", "bf16-mixed")  # for gradients that a strategy computes itself
+SCALED = ("16-mixed", "16")  # losses are scaled, so that gradients in float16 do not vanish
+ENOUGH_DIGITS = ("32-true", "32", "64-true", "64", "bf16-mixed")  # for inner steps
 LARGEST_SEED = 2**62  # torch takes 64 bits
 
 
@@ -103,19 +104,33 @@ def check_own_gradients(config: DictConfig) -> None:
     """What a strategy that computes gradients within its loss cannot be trained with.
 
     Raises:
-        InputError: weights or gradients of 16 bits, or batch normalisation over processes.
+        InputError: gradients in float16, which loss scaling would come too late for.
+    """
+    precision = str(config.trainer.get("precision", "32-true"))
+    if precision in SCALED:
+        joint = ", or strategy.domain_graphs=joint" if "domain_graphs" in config.get("strategy", {}) else ""
+        raise InputError(
+            f"trainer.precision={precision} with gradients that the strategy computes itself: in float16 they vanish, "
+            f"since loss scaling comes later; take trainer.precision=bf16-mixed or 32-true{joint}"
+        )
+
+
+def check_inner_steps(config: DictConfig) -> None:
+    """What a strategy that moves weights within its loss cannot be trained with.
+
+    Raises:
+        InputError: weights of 16 bits, or batch normalisation over processes.
     """
     precision = str(config.trainer.get("precision", "32-true"))
     if precision not in ENOUGH_DIGITS:
         raise InputError(
-            f"trainer.precision={precision} with gradients that the strategy computes itself: in float16 they vanish, "
-            "since loss scaling comes later, and weights of 16 bits do not notice an inner step; take "
+            f"trainer.precision={precision} with inner steps: weights of 16 bits do not notice them; take "
             "trainer.precision=bf16-mixed or 32-true"
         )
     if config.trainer.get("sync_batchnorm", False):
         raise InputError(
-            "trainer.sync_batchnorm=true with gradients that the strategy computes itself: torch's SyncBatchNorm has "
-            "no second derivative and is no neck for MetaBN; leave it out"
+            "trainer.sync_batchnorm=true with inner steps: torch's SyncBatchNorm has no second derivative and is no "
+            "neck for MetaBN; leave it out"
         )
 
 

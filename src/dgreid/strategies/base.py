@@ -36,10 +36,13 @@ class TrainingStrategy(nn.Module, ABC):
     ``after_step``, so a strategy may draw random numbers and still resume exactly.
 
     Attributes:
-        computes_gradients: whether ``loss`` computes gradients itself; what they do not get along with is then refused.
+        computes_gradients: whether ``loss`` computes gradients itself; loss scaling is then refused.
+        takes_inner_steps: whether ``loss`` moves copies of the weights; 16-bit weights and batch normalisation over
+            processes are then refused.
     """
 
     computes_gradients = False
+    takes_inner_steps = False
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Creates banks and heads; called once, before the optimizer exists. May replace layers of the net.

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dgreid.draws import SeededDraws
-from dgreid.strategies.memory_based import MemoryStrategy
-from dgreid.types import Clock, ReIDBatch, StepResult
+from dgreid.draws import SeededDraws, StepDraws
+from dgreid.strategies.chunked_forward import chunked_features
+from dgreid.strategies.fb import FB
+from dgreid.style import Style, check_layers
+from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
 
-def rows_by_domain(batches: Mapping[str, ReIDBatch], order: Tensor) -> dict[str, Tensor]:
-    """Where each domain's images went when the concatenated batches were shuffled.
-
-    Args:
-        batches: of the domains, in the order in which they were concatenated.
-        order: (sum of batch sizes,) int64; row i of the shuffled images is row ``order[i]`` of the concatenated ones.
-
-    Returns:
-        per domain, its rows in the shuffled images, ascending.
-    """
+def domain_of_rows(batches: Mapping[str, ReIDBatch]) -> Tensor:
+    """(sum of batch sizes,) int64 on the CPU: the position of the domain that a row of the concatenation is of."""
     sizes = torch.tensor([len(batch.identities) for batch in batches.values()])
-    owner = torch.arange(len(sizes)).repeat_interleave(sizes)[order]
-    return {name: (owner == position).nonzero().flatten() for position, name in enumerate(batches)}
+    return torch.arange(len(sizes)).repeat_interleave(sizes)
 
 
-class FBF(MemoryStrategy):
+class FBF(FB):
     """Memory-based training whose memories follow a second forward, under the new weights (Tan et al., TMM 2023).
 
-    After the step all domains' images, concatenated and shuffled, go through the net in ONE forward in training mode
-    without gradient; then each memory takes up its domain's embeddings in shuffled order. The order counts where
-    identities repeat: the last image of an identity weighs 0.8 before normalisation.
+    The loss is that of FB. After the step all domains' images, concatenated and shuffled, go through the net in ONE
+    forward in training mode without gradient; then each memory takes up its domain's embeddings in shuffled order. The
+    order counts where identities repeat: the last image of an identity weighs 0.8 before normalisation.
 
     Training forwards a step: one for each domain before the step, then the mixed one after it. So with three sources
     batch normalisation moves its running statistics 4 times a step, the last time by the mixed batch.
@@ -40,24 +34,39 @@ class FBF(MemoryStrategy):
     Args:
         temperature: divides the scores.
         momentum: weight of a memory's old row in its update.
+        loss_style: what happens to styles in the forwards of the losses; None: nothing.
+        memory_style: what happens to styles in the mixed forward; None: nothing.
+        statistics_chunks: parts of each forward, in shuffled order for the mixed one; see :class:`FB`.
+        domain_graphs: see :class:`FB`.
         draws: gives ``permutation(count, clock, name)``, asked once a step under the name ``memory_order`` for the
             order of the concatenated images; by default a function of (seed, step, name).
+
+    Raises:
+        InputError: for a value outside its range.
     """
 
-    def __init__(self, temperature: float = 0.05, momentum: float = 0.2, draws: SeededDraws | None = None) -> None:
-        super().__init__(temperature, momentum)
-        self.draws = draws or SeededDraws()
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        momentum: float = 0.2,
+        loss_style: Style | None = None,
+        memory_style: Style | None = None,
+        statistics_chunks: int = 1,
+        domain_graphs: Literal["separate", "joint"] = "separate",
+        draws: SeededDraws | None = None,
+    ) -> None:
+        super().__init__(temperature, momentum, loss_style, statistics_chunks, domain_graphs, draws)
+        self.memory_style = memory_style
 
-    def memory_embeddings(self, net: nn.Module, images: Tensor, clock: Clock) -> Tensor:
-        """Embeddings of the mixed forward.
+    def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
+        """Makes the banks.
 
-        Args:
-            net: with its new weights, in training mode.
-            images: (rows, 3, H, W) of all domains, shuffled.
-            clock: where training stands, for methods that draw here.
+        Raises:
+            InputError: the net does not have a layer of a style.
         """
-        embeddings: Tensor = net(images).embedding
-        return embeddings
+        super().setup(net, domains)
+        if self.memory_style is not None:
+            check_layers(net, self.memory_style)
 
     @torch.no_grad()
     def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
@@ -65,10 +74,11 @@ class FBF(MemoryStrategy):
         images = torch.cat([batch.images for batch in batches.values()])
         identities = torch.cat([batch.identities for batch in batches.values()])
         order = self.draws.permutation(len(images), clock, "memory_order")
-        rows = rows_by_domain(batches, order)
-        shuffled = order.to(images.device)
-        identities = identities[shuffled]
-        embeddings = self.memory_embeddings(net, images[shuffled], clock)
-        for name, positions in rows.items():
-            chosen = positions.to(images.device)
-            self.update_bank(name, embeddings[chosen], identities[chosen])
+        owners = domain_of_rows(batches)[order].to(images.device)
+        order = order.to(images.device)
+        draws = StepDraws(self.draws, clock, "memory_style")
+        features = chunked_features(net, images[order], self.statistics_chunks, self.memory_style, draws, owners)
+        embeddings, identities = features.embedding, identities[order]
+        for position, name in enumerate(batches):
+            rows = (owners == position).nonzero().flatten()
+            self.update_bank(name, embeddings[rows], identities[rows])

@@ -13,9 +13,10 @@ from torch.func import functional_call
 
 from dgreid.draws import SeededDraws
 from dgreid.errors import InputError, check_one_of
+from dgreid.gradients import with_gradients
 from dgreid.hypergradient import Method, Parameters, Problem, by_graph, by_products, first_order
 from dgreid.losses import batch_hard_triplet
-from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn, with_gradients
+from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn
 from dgreid.nets.second_order import prepare_for_second_order
 from dgreid.strategies.m3l_requirements import check_net, check_sources, neck_name
 from dgreid.strategies.memory_based import MemoryStrategy
@@ -73,6 +74,7 @@ class M3L(MemoryStrategy):
     """
 
     computes_gradients = True
+    takes_inner_steps = True
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from dgreid.distributed import gather_rows
@@ -12,14 +11,13 @@ from dgreid.errors import InputError
 from dgreid.memory import MemoryBank
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.strategies.feature_dimension import feature_dimension
-from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
+from dgreid.types import DomainInfo
 
 
 class MemoryStrategy(TrainingStrategy):
     """One memory bank for each domain; each domain competes with its own identities only.
 
-    The loss is the mean over domains of the memory's cross entropy, each domain in a forward of its own. How memories
-    follow the net is what subclasses say, in ``after_step``.
+    What is computed from the banks, and how they follow the net, is what subclasses say.
 
     Args:
         temperature: divides the scores; positive.
@@ -55,19 +53,6 @@ class MemoryStrategy(TrainingStrategy):
         bank = self.banks[name]
         assert isinstance(bank, MemoryBank)
         return bank
-
-    def loss(self, net: nn.Module, batches: Mapping[str, ReIDBatch], clock: Clock) -> StepResult:
-        """Mean over domains of their memory losses; one training forward for each domain, in the batches' order."""
-        embeddings: dict[str, Tensor] = {}
-        losses: dict[str, Tensor] = {}
-        for name, batch in batches.items():
-            embeddings[name] = net(batch.images).embedding
-            losses[name] = self.bank(name).loss(embeddings[name], batch.identities, self.temperature)
-        return StepResult(
-            loss=torch.stack(list(losses.values())).mean(),
-            scalars={f"loss/{name}": value.detach() for name, value in losses.items()},
-            embeddings={name: value.detach() for name, value in embeddings.items()},
-        )
 
     def update_bank(self, name: str, embeddings: Tensor, identities: Tensor) -> None:
         """Moves a bank by the rows of all processes, in rank order, so that it stays equal everywhere.

@@ -9,7 +9,15 @@ from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
 from dgreid.run import guards
-from dgreid.run.guards import check_leaks, check_own_gradients, check_start, check_styles, known_domains, names
+from dgreid.run.guards import (
+    check_inner_steps,
+    check_leaks,
+    check_own_gradients,
+    check_start,
+    check_styles,
+    known_domains,
+    names,
+)
 
 FAMILIES = {"cuhk03": "cuhk", "cuhknp": "cuhk", "market1501": "market", "dukemtmc": "duke"}
 
@@ -58,23 +66,32 @@ def test_unknown_domains_and_starts(tmp_path):
         check_start(str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("precision", ["16-mixed", 16])
+def test_scaled_losses_are_refused_where_a_strategy_computes_gradients(precision):
+    trainer = {"precision": precision}
+    with pytest.raises(InputError, match=f"precision={precision} with gradients .* take .*bf16-mixed or 32-true$"):
+        check_own_gradients(OmegaConf.create({"trainer": trainer, "strategy": {}}))
+    with pytest.raises(InputError, match=r"or 32-true, or strategy\.domain_graphs=joint$"):
+        check_own_gradients(OmegaConf.create({"trainer": trainer, "strategy": {"domain_graphs": "separate"}}))
+
+
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ({"precision": "16-mixed"}, "precision=16-mixed with gradients that .* take trainer.precision=bf16-mixed"),
-        ({"precision": 16}, "precision=16 with gradients"),
-        ({"precision": "bf16-true"}, "precision=bf16-true with gradients"),
+        ({"precision": "bf16-true"}, "precision=bf16-true with inner steps: weights of 16 bits"),
+        ({"precision": "16-true"}, "precision=16-true with inner steps: weights of 16 bits"),
         ({"sync_batchnorm": True}, "SyncBatchNorm has no second derivative"),
     ],
 )
-def test_what_a_strategy_s_own_gradients_do_not_get_along_with_is_refused(trainer, message):
+def test_what_inner_steps_do_not_get_along_with_is_refused(trainer, message):
     with pytest.raises(InputError, match=message):
-        check_own_gradients(OmegaConf.create({"trainer": trainer}))
+        check_inner_steps(OmegaConf.create({"trainer": trainer}))
 
 
-def test_what_they_get_along_with_passes():
+def test_other_precisions_pass():
     for precision in ("32-true", "bf16-mixed", "64-true"):
         check_own_gradients(OmegaConf.create({"trainer": {"precision": precision}}))
+        check_inner_steps(OmegaConf.create({"trainer": {"precision": precision}}))
 
 
 STYLES_OF = {"fb": ["loss_style"], "fbf": ["loss_style", "memory_style"], "m3l": []}

@@ -1,4 +1,4 @@
-"""FBF and FB against two iterations recorded from the release, in float64."""
+"""FBF, IL and FB against two iterations recorded from the release, in float64."""
 
 import pytest
 import recording
@@ -8,7 +8,9 @@ from dgreid.nets.names import own_name
 from dgreid.nets.resnet import resnet50
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
+from dgreid.strategies.il import IL
 
+MODES = {"FBF": FBF, "IL": IL}
 TOLERANCE = {0: 1e-9, 1: 1e-7}
 STEM_BIAS = "bn1.bias"  # its gradient is zero but for rounding
 
@@ -34,14 +36,22 @@ def iterate(net, strategy, optimizer, iteration, probes):
     batches, clock = recording.recorded_batches(iteration), recording.clock(iteration)
     seen = iter([f"domain{d}" for d in range(3)] + ["mixed"])
 
+    def note(kind, tag, value):
+        probes[f"it{iteration}.probe.{kind}.{tag}"] = recording.probe(f"probe.{kind}.{tag}", value.detach())
+
     def keep(module, inputs, features):
         tag = next(seen)
-        for kind, value in (("layer1", layer1.pop()), ("feat", features.embedding)):
-            probes[f"it{iteration}.probe.{kind}.{tag}"] = recording.probe(f"probe.{kind}.{tag}", value.detach())
+        note("layer1", tag, unstyled := layer1.pop())
+        note("feat", tag, features.embedding)
+        if (styled := layer2.pop()) is not unstyled:
+            note("style_out", tag, styled)
+            probes.update(ranges(iteration, unstyled))
 
-    layer1 = []
+    # A style is a hook of layer1 that runs after this one; layer2 gets what it makes.
+    layer1, layer2 = [], []
     hooks = [
         net.backbone.layer1.register_forward_hook(lambda module, inputs, output: layer1.append(output)),
+        net.backbone.layer2.register_forward_hook(lambda module, inputs, output: layer2.append(inputs[0])),
         net.register_forward_hook(keep),
     ]
     result = strategy.loss(net, batches, clock)
@@ -69,14 +79,29 @@ def iterate(net, strategy, optimizer, iteration, probes):
     return {f"it{iteration}.{name}": value for name, value in found.items()}
 
 
-@pytest.fixture(scope="module")
-def recorded():
-    return recording.recorded_arrays("resnet_1", "FBF")
+def ranges(iteration, maps):
+    """The channels' ranges of means (0) and of standard deviations (1) that IL draws from, by its text."""
+    found = {}
+    for number, values in enumerate((maps.mean((2, 3)), maps.var((2, 3)).sqrt())):
+        center, spread = values.mean(0), values.std(0).clamp(min=1e-6)
+        found |= {f"it{iteration}.ubs_low{number}": center - 3 * spread}
+        found |= {f"it{iteration}.ubs_high{number}": center + 3 * spread}
+    return found
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def fbf():
-    strategy = FBF(draws=recording.RecordedDraws())
+def recorded(mode):
+    return recording.recorded_arrays("resnet_1", mode)
+
+
+@pytest.fixture(scope="module")
+def found(mode):
+    strategy = MODES[mode](draws=recording.RecordedDraws())
     net, optimizer = prepared(strategy)
     found = {"eval_features_init": recording.embeddings_in_evaluation(net, recording.recorded_batches(0))}
     for iteration in (0, 1):
@@ -89,41 +114,42 @@ def without_stem_bias(values):
     return torch.cat([values[:row], values[row + 1 :]]), values[row]
 
 
-def test_fbf_covers_every_recorded_quantity(fbf, recorded):
-    assert set(fbf) == set(recorded)
+def test_every_recorded_quantity_is_compared(found, recorded):
+    assert set(found) == set(recorded)
 
 
 @pytest.mark.parametrize("iteration", [0, 1])
-def test_fbf_reproduces_the_recorded_iterations(fbf, recorded, iteration):
+def test_the_recorded_iterations_are_reproduced(found, recorded, iteration):
     for name in (name for name in recorded if name.startswith(f"it{iteration}.")):
-        found, expected = fbf[name], recorded[name]
-        assert found.shape == expected.shape, name
+        value, expected = found[name], recorded[name]
+        assert value.shape == expected.shape, name
         if ".grad_" in name:
-            found, stem_bias = without_stem_bias(found)
+            value, stem_bias = without_stem_bias(value)
             expected, _ = without_stem_bias(expected)
             assert stem_bias.abs().max() < 1e-9, name
-        error = float((found - expected).abs().max() / expected.abs().max())
+        error = float((value - expected).abs().max() / expected.abs().max())
         assert error < TOLERANCE[iteration], f"{name}: {error:.1e}"
 
 
 @pytest.mark.parametrize("iteration", [0, 1])
 @pytest.mark.parametrize("kind", ["grad", "param", "buf"])
-def test_fbf_reproduces_every_tensor_at_its_own_scale(fbf, recorded, kind, iteration):
+def test_every_tensor_is_reproduced_at_its_own_scale(found, recorded, kind, iteration):
     """Large tensors hide the errors of small ones above; here each is compared relative to its own norm."""
     name = f"it{iteration}.{kind}"
-    errors = (fbf[f"{name}_proj"] - recorded[f"{name}_proj"]).abs().amax(1) / recorded[f"{name}_norm"]
+    errors = (found[f"{name}_proj"] - recorded[f"{name}_proj"]).abs().amax(1) / recorded[f"{name}_norm"]
     if kind == "grad":
         errors, _ = without_stem_bias(errors)
     assert errors.max() < TOLERANCE[iteration]
 
 
 @pytest.mark.parametrize("name", ["eval_features_init", "eval_features"])
-def test_fbf_reproduces_the_features_of_evaluation(fbf, recorded, name):
-    assert (fbf[name] - recorded[name]).abs().max() < 1e-9
+def test_the_features_of_evaluation_are_reproduced(found, recorded, name):
+    assert (found[name] - recorded[name]).abs().max() < 1e-9
 
 
-def test_fb_starts_as_the_recorded_fbf_and_forwards_no_mixed_batch(recorded):
+def test_fb_starts_as_the_recorded_fbf_and_forwards_no_mixed_batch():
     """Losses, gradients and parameters of FB's first iteration are FBF's."""
+    recorded = recording.recorded_arrays("resnet_1", "FBF")
     strategy = FB()
     net, optimizer = prepared(strategy)
     batches, clock = recording.recorded_batches(0), recording.clock(0)
