@@ -5,6 +5,7 @@ import copy
 import torch
 import torch.nn.functional as F
 
+from dgreid.draws import SeededDraws
 from dgreid.nets.small import small
 from dgreid.types import Clock, DomainInfo, ReIDBatch
 
@@ -74,17 +75,20 @@ def looped_update(memory, embeddings, labels, momentum):
         memory[label] /= memory[label].norm()
 
 
-class SlowMemoryTraining:
-    """FB and FBF from their text: `shuffles` is None for FB, or one permutation of all images a step for FBF."""
+class SlowFB:
+    """FB from its text."""
 
-    def __init__(self, net, temperature, momentum, shuffles):
-        self.net, self.temperature, self.momentum, self.shuffles = copy.deepcopy(net), temperature, momentum, shuffles
+    def __init__(self, net, temperature, momentum):
+        self.net, self.temperature, self.momentum = copy.deepcopy(net), temperature, momentum
         self.memory = {name: rows.clone() for name, rows in centroids().items()}
         trainable = [p for p in self.net.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(trainable, lr=1e-3, weight_decay=5e-4)
 
-    def embed(self, images):
-        neck = self.net(images).neck
+    def embed(self, images, restyle=lambda maps: maps):
+        trunk = self.net.backbone
+        maps = restyle(trunk.layer1(trunk.relu(trunk.bn1(trunk.conv1(images)))))
+        maps = trunk.layer4(trunk.layer3(trunk.layer2(maps)))
+        neck = self.net.neck(maps.mean((2, 3)))
         return neck / neck.square().sum(1, keepdim=True).sqrt()
 
     def step(self, iteration):
@@ -98,20 +102,52 @@ class SlowMemoryTraining:
         (sum(losses.values()) / len(losses)).backward()
         self.optimizer.step()
         with torch.no_grad():
-            if self.shuffles is None:
-                for name, batch in current.items():
-                    looped_update(self.memory[name], embedded[name].detach(), batch.identities, self.momentum)
-            else:
-                self.refresh(current, self.shuffles[iteration])
+            self.refresh(iteration, current, embedded)
         return losses
 
-    def refresh(self, current, shuffle):
+    def refresh(self, iteration, current, embedded):
+        for name, batch in current.items():
+            looped_update(self.memory[name], embedded[name].detach(), batch.identities, self.momentum)
+
+
+class SlowFBF(SlowFB):
+    """FBF from its text."""
+
+    def embed_mixed(self, images, iteration):
+        return self.embed(images)
+
+    def refresh(self, iteration, current, embedded):
         rows = [
             (name, image, int(label))
             for name, batch in current.items()
             for image, label in zip(batch.images, batch.identities, strict=True)
         ]
-        shuffled = [rows[i] for i in shuffle]
-        embedded = self.embed(torch.stack([image for _, image, _ in shuffled]))
+        order = SeededDraws().permutation(len(rows), clock(iteration), "memory_order")
+        shuffled = [rows[i] for i in order.tolist()]
+        embedded = self.embed_mixed(torch.stack([image for _, image, _ in shuffled]), iteration)
         for (name, _, label), embedding in zip(shuffled, embedded, strict=True):
             looped_update(self.memory[name], [embedding], torch.tensor([label]), self.momentum)
+
+
+class SlowIL(SlowFBF):
+    """IL from its text, one channel of one image at a time."""
+
+    def embed_mixed(self, images, iteration):
+        return self.embed(images, lambda maps: self.interleaved(maps, iteration))
+
+    def interleaved(self, maps, iteration):
+        rows, channels = maps.shape[:2]
+        shift, scale = (
+            SeededDraws().uniforms(rows, channels, clock(iteration), f"memory_style/backbone.layer1/{name}").double()
+            for name in ("mean", "std")
+        )
+        result = torch.empty_like(maps)
+        for c in range(channels):
+            means = torch.stack([one.mean() for one in maps[:, c]])
+            variances = torch.stack([one.var() for one in maps[:, c]])
+            deviations = variances.sqrt()
+            for b in range(rows):
+                mean = means.mean() + (2 * shift[b, c] - 1) * 3 * means.std()
+                deviation = deviations.mean() + (2 * scale[b, c] - 1) * 3 * deviations.std()
+                result[b, c] = (maps[b, c] - means[b]) / (variances[b] + 1e-6).sqrt() * deviation + mean
+        return result

@@ -1,4 +1,4 @@
-"""FB and FBF against slow transcriptions of their text, and what they have in common."""
+"""FB, FBF and IL against slow transcriptions of their text, and what they have in common."""
 
 import pytest
 import small_problem
@@ -10,8 +10,10 @@ from dgreid.errors import InputError
 from dgreid.memory import MemoryBank
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
+from dgreid.strategies.il import IL
 
-METHODS = [FB, FBF]
+METHODS = [FB, FBF, IL]
+SLOW = {FB: small_problem.SlowFB, FBF: small_problem.SlowFBF, IL: small_problem.SlowIL}
 
 
 def prepared(method, **options):
@@ -22,15 +24,11 @@ def prepared(method, **options):
     return strategy, net
 
 
-def default_shuffles():
-    return [SeededDraws().permutation(12, small_problem.clock(i), "memory_order").tolist() for i in (0, 1)]
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("temperature", "momentum"), [(0.05, 0.2), (0.5, 0.7)])
 def test_two_steps_are_those_of_the_text(method, temperature, momentum):
     strategy, net = prepared(method, temperature=temperature, momentum=momentum)
-    slow = small_problem.SlowMemoryTraining(net, temperature, momentum, default_shuffles() if method is FBF else None)
+    slow = SLOW[method](net, temperature, momentum)
     results = small_problem.train(strategy, net)
     for iteration, result in enumerate(results):
         expected = slow.step(iteration)
@@ -45,9 +43,9 @@ def test_two_steps_are_those_of_the_text(method, temperature, momentum):
         assert torch.allclose(value, expected[name], rtol=1e-7, atol=1e-9), name
 
 
-@pytest.mark.parametrize(("method", "forwards"), [(FB, 2), (FBF, 3)])
+@pytest.mark.parametrize(("method", "forwards"), [(FB, 2), (FBF, 3), (IL, 3)])
 def test_training_forwards_a_step(method, forwards):
-    """One for each domain; FBF has one more, of all images at once, without gradient, after the step."""
+    """One for each domain; FBF and IL have one more, of all images at once, without gradient, after the step."""
     strategy, net = prepared(method)
     sizes = []
     net.register_forward_hook(
