@@ -215,6 +215,8 @@ def _notes(path: Path, release: Release, stem_relu: bool | None, tensors: Collec
     notes = [f"looks like {release.name}", UNKNOWN_TRAINING]
     if release.note:
         notes.append(release.note)
+    if release is releases.OWN_RUN:
+        notes.append("scored is its net alone; with run=<folder> the strategy's own inference net is used")
     if stem_relu is not None and release.stem_relu not in (None, stem_relu):
         notes.append(f"net.stem_relu={str(stem_relu).lower()} was typed; nets of this release are the opposite")
     if release.extras.startswith("feat_bn") and not any(release.extras in name for name in tensors):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from dgreid.errors import InputError
+from dgreid.nets.small import small
 from dgreid.nets.weights_report import WeightsReport
-from dgreid.run.released import NoTraining, as_for_a_file, check_request, output_folder
+from dgreid.run.released import NoTraining, as_for_a_file, check_request, load_released, output_folder
 from dgreid.types import Clock
 
 NET = {"_target_": "dgreid.nets.small.small", "weights": "imagenet_v1", "width": 4}
@@ -77,3 +79,13 @@ def test_a_file_s_evaluations_have_a_folder_of_its_content(file, folder):
 def test_a_file_is_not_trained_on():
     with pytest.raises(InputError, match="init="):
         NoTraining().loss(None, {}, Clock(0, 0, 0.1, 0))
+
+
+@pytest.mark.parametrize(("prefix", "times"), [("net.", 1), ("", 0)])
+def test_the_checkpoint_of_a_run_says_that_its_strategy_is_not_asked(prefix, times, tmp_path):
+    net = small(width=4)
+    torch.save({f"{prefix}{name}": value for name, value in net.state_dict().items()}, tmp_path / "last.ckpt")
+    config = OmegaConf.create({"net": {**NET, "weights": "random"}, "init": None, "seed": 0})
+    loaded = load_released(tmp_path / "last.ckpt", config, {"net"})
+    note = "scored is its net alone; with run=<folder> the strategy's own inference net is used"
+    assert loaded.line.count(note) == loaded.report.notes.count(note) == times
