@@ -79,6 +79,7 @@ def check_training(config: DictConfig) -> None:
         )
     check_workers(config.data.workers, "data.workers")
     check_styles(config)
+    check_statistics_chunks(config)
     if not isinstance(config.seed, int) or abs(config.seed) > LARGEST_SEED:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
@@ -97,6 +98,24 @@ def check_styles(config: DictConfig) -> None:
         raise InputError(
             f"{key} is {style}, but the strategy {strategy} has no {key}, so it would be without effect: take "
             f"{key}=none, or a strategy that has one ({', '.join(takers)})"
+        )
+
+
+def check_statistics_chunks(config: DictConfig) -> None:
+    """Parts of a forward must be equal, and of two images or more.
+
+    Raises:
+        InputError: those of a domain's batch on one process cannot be.
+    """
+    chunks = config.strategy.get("statistics_chunks", 1)
+    devices = config.trainer.get("devices", 1)
+    images = config.data.identities_per_batch * config.data.images_per_identity
+    images //= devices if isinstance(devices, int) and devices > 0 else 1
+    if isinstance(chunks, int) and chunks > 0 and (images % chunks or images < 2 * chunks):
+        possible = [str(number) for number in range(1, images // 2 + 1) if images % number == 0]
+        raise InputError(
+            f"strategy.statistics_chunks={chunks} of the {images} images of a domain on a process: parts must be equal "
+            f"and of two images or more; take {', '.join(possible)}"
         )
 
 

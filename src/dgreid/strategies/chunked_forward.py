@@ -39,7 +39,7 @@ def chunked_features(
     if len(images) % chunks or len(images) < 2 * chunks:
         raise InputError(
             f"statistics_chunks={chunks} of a forward of {len(images)} images: parts must be equal and of two images "
-            "or more; take a divisor of data.identities_per_batch"
+            "or more"
         )
     owners = [None] * chunks if domains is None else domains.chunk(chunks)
     parts = []

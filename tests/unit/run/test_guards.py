@@ -14,6 +14,7 @@ from dgreid.run.guards import (
     check_leaks,
     check_own_gradients,
     check_start,
+    check_statistics_chunks,
     check_styles,
     known_domains,
     names,
@@ -64,6 +65,30 @@ def test_unknown_domains_and_starts(tmp_path):
     check_start(str(tmp_path))
     with pytest.raises(InputError, match=r"init=.*no such run folder or checkpoint"):
         check_start(str(tmp_path / "none"))
+
+
+def in_chunks(chunks, identities, images, devices=1):
+    data = {"identities_per_batch": identities, "images_per_identity": images}
+    strategy = {"statistics_chunks": chunks} if chunks else {}
+    return OmegaConf.create({"strategy": strategy, "data": data, "trainer": {"devices": devices}})
+
+
+@pytest.mark.parametrize(("chunks", "devices"), [(None, 1), (1, 1), (4, 1), (8, 1), (2, 2), (4, "auto")])
+def test_equal_parts_of_two_images_or_more_pass(chunks, devices):
+    check_statistics_chunks(in_chunks(chunks, 8, 2, devices))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "devices", "message"),
+    [
+        (3, 1, "statistics_chunks=3 of the 16 images of a domain on a process: .* take 1, 2, 4, 8$"),
+        (16, 1, "of two images or more; take 1, 2, 4, 8$"),
+        (8, 2, "statistics_chunks=8 of the 8 images .* take 1, 2, 4$"),
+    ],
+)
+def test_unequal_parts_and_single_images_are_refused(chunks, devices, message):
+    with pytest.raises(InputError, match=message):
+        check_statistics_chunks(in_chunks(chunks, 8, 2, devices))
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", 16])
