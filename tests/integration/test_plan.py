@@ -18,7 +18,6 @@ from dgreid.run import planning
 from dgreid.run.build import build_data, build_domains
 from dgreid.run.compose import readable
 from dgreid.run.training import train
-from dgreid.strategies.base import TrainingStrategy
 from dgreid.strategies.fb import FB
 
 LABELS = [
@@ -205,7 +204,7 @@ def test_out_of_memory_says_what_would_help(data_root, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(FB, "loss", loss)
-    monkeypatch.setattr(TrainingStrategy, "savings", lambda _: ("strategy.small=true: fits",))
+    monkeypatch.setattr(FB, "savings", lambda _: ("strategy.small=true: fits",))
     text = message(data_root, "plan=true", "data.identities_per_batch=4")
     assert text.startswith("out of memory in step 1: ")
     assert text.splitlines()[0].endswith("What would lower memory or time:")
