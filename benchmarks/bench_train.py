@@ -1,10 +1,9 @@
-"""Seconds a training step and peak memory: M3L as its release computes it, ours, and FB and FBF as the floor.
+"""Seconds a training step and peak memory of each method, against the same mathematics as its release computes it.
 
-ResNet-50 with random weights, three domains, fixed random images (no data loading), the same mathematics in the plain
-row and in ours: the release's options, except that first order exists for the full objective only. Each row is a fresh
-process, one after the other. Peak: on the CPU the highest resident memory from the first step on, minus its level just
-before; on a GPU the most that was allocated, weights and optimizer included. The first two steps count for memory, not
-for time.
+ResNet-50 with random weights, three domains, fixed random images (no data loading). The releases' options, except that
+first order M3L exists for the full objective only. Each row is a fresh process, one after the other. Peak: on the CPU
+the highest resident memory from the first step on, minus its level just before; on a GPU the most that was allocated,
+weights and optimizer included. The first two steps count for memory, not for time.
 """
 
 from __future__ import annotations
@@ -19,19 +18,22 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from plain_il import Mode, PlainIL, PlainILNet
 from plain_m3l import PlainM3L, PlainNet
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from dgreid.nets.reid import NeckBias
 from dgreid.nets.resnet import resnet50
 from dgreid.run.peak_memory import reset_resident_peak, resident_memory
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
+from dgreid.strategies.il import IL
 from dgreid.strategies.m3l import M3L
 from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
@@ -98,20 +100,49 @@ class Training(ABC):
 
 
 class PlainTraining(Training):
-    """The release's procedure, with its optimizer of one group for each tensor."""
+    """A release's procedure, with its optimizer of one group for each tensor.
 
-    def __init__(self, problem: Problem) -> None:
+    Args:
+        problem: what it is trained on.
+        net: as constructed.
+    """
+
+    def __init__(self, problem: Problem, net: PlainNet) -> None:
         super().__init__(problem)
         torch.backends.cudnn.benchmark = True
-        net = PlainNet().to(problem.device).train()
-        self.method = PlainM3L(net, problem.memories)
+        self.net = net.to(problem.device).train()
         self.batches = {name: (batch.images, batch.identities) for name, batch in problem.batches.items()}
-        groups = [{"params": [weight]} for weight in net.parameters()]
+        groups = [{"params": [weight]} for weight in net.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+
+class PlainM3LTraining(PlainTraining):
+    """M3L's."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem, PlainNet())
+        self.method = PlainM3L(self.net, problem.memories)
 
     def loss(self, number: int) -> Tensor:
         """The whole graph's."""
         return self.method.loss(self.batches, LEARNING_RATE)
+
+    def after_step(self, number: int) -> None:
+        """The memories."""
+        self.method.update_memories(self.batches)
+
+
+class PlainILTraining(PlainTraining):
+    """IL's, and its baselines'."""
+
+    def __init__(self, problem: Problem, mode: Mode) -> None:
+        net = PlainILNet()
+        super().__init__(problem, net)
+        self.method = PlainIL(net, problem.memories, mode)
+
+    def loss(self, number: int) -> Tensor:
+        """Of all domains, with all their graphs."""
+        return self.method.loss(self.batches)
 
     def after_step(self, number: int) -> None:
         """The memories."""
@@ -129,7 +160,8 @@ class StrategyTraining(Training):
     def __init__(self, strategy: TrainingStrategy, problem: Problem) -> None:
         super().__init__(problem)
         self.strategy = strategy
-        net = resnet50(weights="random", stem_relu=False, neck_bias="trainable")
+        neck_bias: NeckBias = "trainable" if isinstance(strategy, M3L) else "frozen"
+        net = resnet50(weights="random", stem_relu=False, neck_bias=neck_bias)
         self.net = net.to(problem.device, memory_format=torch.channels_last).train()
         strategy.setup(self.net, DOMAINS)
         strategy.fill(problem.memories)
@@ -157,19 +189,39 @@ def m3l(**options: Any) -> M3L:
     return M3L(metabn_scale="variance", meta_test_updates_bn=True, **options)
 
 
-ROWS: dict[str, tuple[str, Callable[[Problem], Training]]] = {
-    "plain": ("M3L, plain procedure", PlainTraining),
-    "graph": (
+class Row(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        title: for readers.
+        plain: the row that does the same as the release does it.
+        training: what is measured.
+    """
+
+    title: str
+    plain: str
+    training: Callable[[Problem], Training]
+
+
+ROWS = {
+    "plain_m3l": Row("M3L, plain procedure", "plain_m3l", PlainM3LTraining),
+    "graph": Row(
         "M3L, hypergradient=graph",
+        "plain_m3l",
         lambda problem: StrategyTraining(m3l(outer_gradient="second_order_only"), problem),
     ),
-    "hvp": (
+    "hvp": Row(
         "M3L, hypergradient=hvp",
+        "plain_m3l",
         lambda problem: StrategyTraining(m3l(outer_gradient="second_order_only", hypergradient="hvp"), problem),
     ),
-    "first_order": ("M3L, order=first", lambda problem: StrategyTraining(m3l(order="first"), problem)),
-    "fb": ("FB", lambda problem: StrategyTraining(FB(), problem)),
-    "fbf": ("FBF", lambda problem: StrategyTraining(FBF(), problem)),
+    "first_order": Row("M3L, order=first", "plain_m3l", lambda problem: StrategyTraining(m3l(order="first"), problem)),
+    "plain_fb": Row("FB, plain procedure", "plain_fb", lambda problem: PlainILTraining(problem, "fb")),
+    "fb": Row("FB", "plain_fb", lambda problem: StrategyTraining(FB(), problem)),
+    "plain_fbf": Row("FBF, plain procedure", "plain_fbf", lambda problem: PlainILTraining(problem, "fbf")),
+    "fbf": Row("FBF", "plain_fbf", lambda problem: StrategyTraining(FBF(), problem)),
+    "plain_il": Row("IL, plain procedure", "plain_il", lambda problem: PlainILTraining(problem, "il")),
+    "il": Row("IL", "plain_il", lambda problem: StrategyTraining(IL(), problem)),
 }
 
 
@@ -212,10 +264,10 @@ def argument_parser() -> argparse.ArgumentParser:
 
 def in_a_fresh_process(row: str) -> dict[str, Any]:
     """What a row measured; without figures if its process failed."""
-    print(f"{ROWS[row][0]} ...", file=sys.stderr, flush=True)
+    print(f"{ROWS[row].title} ...", file=sys.stderr, flush=True)
     done = subprocess.run([sys.executable, *sys.argv, "--only", row], check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        print(f"{ROWS[row][0]}: its process ended with {done.returncode} (-9: out of memory)", file=sys.stderr)
+        print(f"{ROWS[row].title}: its process ended with {done.returncode} (-9: out of memory)", file=sys.stderr)
         return {"row": row}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -223,7 +275,7 @@ def in_a_fresh_process(row: str) -> dict[str, Any]:
 
 def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each counted step and the peak in bytes, in this process."""
-    training = ROWS[arguments.only][1](Problem(arguments))
+    training = ROWS[arguments.only].training(Problem(arguments))
     on_gpu = arguments.device == "cuda"
     reset_resident_peak()
     before = resident_memory().now
@@ -244,7 +296,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def profiled(arguments: argparse.Namespace) -> str:
     """The operators that take longest in one step after the warm-up."""
-    training = ROWS[arguments.profile][1](Problem(arguments))
+    training = ROWS[arguments.profile].training(Problem(arguments))
     for number in range(WARM_UP):
         training.step(number)
     activities, order = [ProfilerActivity.CPU], "self_cpu_time_total"
@@ -258,9 +310,9 @@ def profiled(arguments: argparse.Namespace) -> str:
 
 def show(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Prints the table, and once more in Markdown if asked for."""
-    base = next((one for one in found if one["row"] == "plain" and "seconds" in one), None)
+    measured_rows = {one["row"]: one for one in found if "seconds" in one}
     head = ["row", "s/step", "min-max", "peak GB", "time/plain", "peak/plain"]
-    rows = [head, *(cells(one, base) for one in found)]
+    rows = [head, *(cells(one, measured_rows.get(ROWS[one["row"]].plain)) for one in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     device = f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
     if arguments.device == "cuda":
@@ -278,16 +330,17 @@ def show(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
             print(f"| {' | '.join(row)} |")
 
 
-def cells(one: dict[str, Any], base: dict[str, Any] | None) -> list[str]:
+def cells(one: dict[str, Any], plain: dict[str, Any] | None) -> list[str]:
     """A row of the table."""
+    title = ROWS[one["row"]].title
     if "seconds" not in one:
-        return [ROWS[one["row"]][0], *["failed"] * 3, "-", "-"]
+        return [title, *["failed"] * 3, "-", "-"]
     seconds, peak = statistics.median(one["seconds"]), one["peak_bytes"]
     ratios = ["-", "-"]
-    if base is not None:
-        ratios = [f"{seconds / statistics.median(base['seconds']):.2f}", f"{peak / base['peak_bytes']:.2f}"]
+    if plain is not None:
+        ratios = [f"{seconds / statistics.median(plain['seconds']):.2f}", f"{peak / plain['peak_bytes']:.2f}"]
     spread = f"{min(one['seconds']):.2f}-{max(one['seconds']):.2f}"
-    return [ROWS[one["row"]][0], f"{seconds:.2f}", spread, f"{peak / 1e9:.2f}", *ratios]
+    return [title, f"{seconds:.2f}", spread, f"{peak / 1e9:.2f}", *ratios]
 
 
 if __name__ == "__main__":

@@ -138,11 +138,14 @@ class PlainM3L:
     def update_memories(self, batches: Batches) -> None:
         """A forward of each domain in training mode under the new weights; then one image after the other."""
         for name, (images, labels) in batches.items():
-            embeddings = self.net(images)[1]
-            memory = self.memories[name]
-            for embedding, label in zip(embeddings, labels, strict=True):
-                memory[label] = MOMENTUM * memory[label] + (1 - MOMENTUM) * embedding
-                memory[label] /= memory[label].norm()
+            follow(self.memories[name], self.net(images)[1], labels)
+
+
+def follow(memory: Tensor, embeddings: Tensor, labels: Tensor) -> None:
+    """Moves a memory's rows towards the embeddings of their labels, one image after the other."""
+    for embedding, label in zip(embeddings, labels, strict=True):
+        memory[label] = MOMENTUM * memory[label] + (1 - MOMENTUM) * embedding
+        memory[label] /= memory[label].norm()
 
 
 def put(net: nn.Module, name: str, tensor: Tensor) -> None:
