@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
-from style_figures import batches_figure, operations_figure, save, space_figure
+from style_figures import batches_figure, operations_figure, save, save_with_palette, space_figure
 from style_views import layer_maps, operations, principal_plane, style_vectors
 from torch import Tensor, nn
 
@@ -123,12 +123,13 @@ def draw(net: nn.Module, batches: Mapping[str, Sequence[ReIDBatch]], layer: str,
     row, restyled = operations(maps, mixed.owners, draws)
     domain = [mixed.names[owner].partition(" ")[0] for owner in mixed.owners]
     before, after = style_vectors(maps), style_vectors(interleaved)
-    figures = {
-        "style_operations": operations_figure(mixed.pictures, maps, row, restyled, domain, CHANNELS),
-        "style_batches": batches_figure({name: ones[0].images[:SHOWN_OF_A_BATCH] for name, ones in batches.items()}),
-        "style_space": space_figure(before, after, mixed.owners, mixed.names, principal_plane(before)),
-    }
-    return [save(figure, folder / f"{name}.png") for name, figure in figures.items()]
+    some = {name: ones[0].images[:SHOWN_OF_A_BATCH] for name, ones in batches.items()}
+    plane = principal_plane(before)
+    return [
+        save(operations_figure(mixed.pictures, maps, row, restyled, domain, CHANNELS), folder / "style_operations.png"),
+        save_with_palette(batches_figure(some), folder / "style_batches.png"),
+        save(space_figure(before, after, mixed.owners, mixed.names, plane), folder / "style_space.png"),
+    ]
 
 
 if __name__ == "__main__":

@@ -75,27 +75,25 @@ def operations(maps: Tensor, owners: Tensor, draws: RowDraws) -> tuple[int, list
 
 
 def telling_channels(before: Tensor, after: Tensor, count: int) -> list[int]:
-    """The channels of one image's map that vary most over its pixels, the last one of those turned upside down.
+    """The channels of one image's map that vary most over its pixels, at last the one turned upside down most.
 
     Args:
         before: (C, H, W).
-        after: the same in another style; a channel is upside down where the two vary against each other.
+        after: the same in another style.
         count: how many; fewer if there are not so many, and no special last one if none was turned.
     """
-    liveliness = before.flatten(1).std(dim=1)
-    turned = liveliness.where(turned_upside_down(before, after), -1)
-    chosen = liveliness.topk(min(count, len(before))).indices.tolist()
-    last = int(turned.argmax())
-    if turned[last] > 0 and last not in chosen:
-        chosen[-1] = last
-        return [*sorted(chosen[:-1]), last]
-    return sorted(chosen)
+    chosen = before.flatten(1).std(dim=1).topk(min(count, len(before))).indices.tolist()
+    agreement = covariance(before, after)
+    most_turned = int(agreement.argmin())
+    if agreement[most_turned] >= 0 or most_turned in chosen:
+        return sorted(chosen)
+    return [*sorted(chosen[:-1]), most_turned]
 
 
-def turned_upside_down(before: Tensor, after: Tensor) -> Tensor:
-    """(C,) bool: where two maps (C, H, W) vary against each other."""
-    centred = [maps.flatten(1) - maps.flatten(1).mean(dim=1, keepdim=True) for maps in (before, after)]
-    return (centred[0] * centred[1]).sum(dim=1) < 0
+def covariance(before: Tensor, after: Tensor) -> Tensor:
+    """(C,) of two maps (C, H, W) over their pixels; negative where the one is the other upside down."""
+    first, second = (maps.flatten(1) - maps.flatten(1).mean(dim=1, keepdim=True) for maps in (before, after))
+    return (first * second).mean(dim=1)
 
 
 def style_vectors(maps: Tensor) -> Tensor:

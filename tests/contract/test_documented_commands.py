@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -50,9 +51,22 @@ def test_the_values_compose(name, words):
         f"{one.get_key_element()}={next(iter(one.sweep_string_iterator()))}" if one.is_sweep_override() else typed
         for one, typed in zip(parsed, overrides, strict=True)
     ]
-    # Methods of one's own that the documents write; they are trained in tests/integration/test_commands.py.
-    own = ("strategy=cosine_softmax", "strategy=m3l_in_turn")
+    # Methods and styles of one's own that the documents write; they are trained in tests/integration/test_commands.py.
+    own = ("strategy=cosine_softmax", "strategy=m3l_in_turn", "memory_style=shuffle")
     chosen = [word for word in chosen if not word.startswith(own)]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose(name, overrides=chosen)
     assert OmegaConf.to_container(config, resolve=True)
+
+
+def test_a_style_alone_takes_five_lines():
+    section = (ROOT / "docs" / "methods" / "il.md").read_text(encoding="utf-8").partition("### Alone, in five lines")[2]
+    lines = section.partition("```python\n")[2].partition("```")[0].splitlines()
+    assert len(lines) == 5
+    images = torch.randn(4, 3, 64, 32)
+    torch.manual_seed(0)
+    pasted = {"images": images}
+    exec("\n".join(lines), pasted)
+    with torch.no_grad():
+        assert (pasted["scores"] - pasted["net"](images)).abs().max() > 1e-3
+        assert torch.equal(pasted["net"](images), pasted["net"](images))  # no style is left

@@ -77,11 +77,12 @@ def blocks(text: str, language: str) -> list[str]:
 OWN_METHODS = [
     pytest.param("README.md", "Your own method in one file", "cosine_softmax", id="README"),
     pytest.param("docs/methods/m3l.md", "Changing one thing", "m3l_in_turn", id="M3L"),
+    pytest.param("docs/methods/il.md", "A style of your own", "il", id="style"),
 ]
 
 
-def checkout_with(document: str, title: str, checkout: Path) -> list[str]:
-    """A checkout in which a document's method was written where the document says; returns what is to be typed."""
+def checkout_with(document: str, title: str, checkout: Path) -> tuple[list[str], str]:
+    """A checkout in which a document's class was written where the document says; what is to be typed, and its name."""
     text = (ROOT / document).read_text(encoding="utf-8")
     section = text.partition(f"## {title}")[2].partition("\n## ")[0]
     (code,), (settings,), (typed,) = (blocks(section, language) for language in ("python", "yaml", "bash"))
@@ -93,19 +94,21 @@ def checkout_with(document: str, title: str, checkout: Path) -> list[str]:
     (checkout / names[0]).write_text(code)
     (checkout / names[1]).write_text(settings)
     assert typed.startswith("python train.py ")
-    return typed.split()[1:]
+    return typed.split()[1:], re.findall(r"_target_: (\S+)", settings)[0]
 
 
 @pytest.mark.parametrize(("document", "title", "strategy"), OWN_METHODS)
 def test_a_documented_method_of_one_s_own_trains(document, title, strategy, data_root, tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    typed = checkout_with(document, title, checkout)
+    typed, name = checkout_with(document, title, checkout)
     small = [override for override in SMALL if override.partition("=")[0] not in ("data", "net", "schedule")]
     words = [*typed, *small, f"data_root={data_root}", f"runs={tmp_path}/runs", "epochs=1"]
     done = command(*words, folder=checkout, PYTHONPATH=str(checkout / "src"))
     assert done.returncode == 0, done.stderr
-    (result,) = (json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/*/*/*/result.json"))
+    (path,) = (tmp_path / "runs").glob("*/*/*/*/result.json")
+    result = json.loads(path.read_text())
+    assert f"_target_: {name}\n" in (path.parent / "config.yaml").read_text()
     assert result["strategy"] == strategy
     assert result["steps"] == 2
     assert 0 < result["rows"][0]["mAP"] <= 1

@@ -14,7 +14,7 @@ from dgreid.style import Uniform, styled
 from dgreid.types import Clock
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from style_views import layer_maps, operations, principal_plane, spread, style_vectors, telling_channels
+from style_views import covariance, layer_maps, operations, principal_plane, spread, style_vectors, telling_channels
 
 OWNERS = torch.arange(3).repeat(8)
 
@@ -82,10 +82,16 @@ def test_the_spread_by_hand():
     assert spread(torch.tensor([[0.0, 0.0], [6.0, 0.0], [0.0, 8.0], [6.0, 8.0]])) == pytest.approx(5)
 
 
-def test_channels_are_the_liveliest_and_one_that_was_turned():
+def test_channels_are_the_liveliest_and_the_one_that_was_turned_most():
     pattern = torch.linspace(-1, 1, 8).view(1, 2, 4)
     before = torch.tensor([1.0, 5.0, 3.0, 2.0, 4.0]).view(5, 1, 1) * pattern
-    signs = torch.tensor([-1.0, 1.0, 1.0, -1.0, 1.0]).view(5, 1, 1)
-    assert telling_channels(before, signs * before, 3) == [1, 4, 3]
+    scales = torch.tensor([-6.0, 1.0, 1.0, -1.0, 1.0]).view(5, 1, 1)
+    assert telling_channels(before, scales * before + 7, 3) == [1, 4, 0]
     assert telling_channels(before, before, 3) == [1, 2, 4]
     assert telling_channels(before, -before, 9) == [0, 1, 2, 3, 4]
+
+
+def test_the_covariance_is_that_over_pixels(maps):
+    found = covariance(maps[0], maps[1])
+    expected = [np.cov(maps[0, c].flatten(), maps[1, c].flatten(), ddof=0)[0, 1] for c in range(6)]
+    assert np.allclose(found.numpy(), expected, atol=1e-5)
