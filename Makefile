@@ -69,7 +69,7 @@ data-check: $(INSTALLED) ## compare the data sets on disk with what was publishe
 bench-data: $(INSTALLED) ## images per second of the data path against PIL and transforms
 	@$(RUN) benchmarks/bench_data.py
 
-bench-train: $(INSTALLED) ## seconds and memory of a training step against M3L's plain procedure (some minutes)
+bench-train: $(INSTALLED) ## seconds and memory of training steps against the releases' plain procedures (10 minutes)
 	@$(RUN) benchmarks/bench_train.py
 
 benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (hours)

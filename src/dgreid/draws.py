@@ -25,6 +25,17 @@ def beta_draws(count: int, concentration: float, generator: torch.Generator | No
     return torch.sigmoid(first - second).float()
 
 
+def all_rows(rows: int) -> int:
+    """The rows of all processes, of which each has as many as this one."""
+    return rank_and_world_size()[1] * rows
+
+
+def rows_of_this_rank(everything: Tensor, rows: int) -> Tensor:
+    """This process's part of what was drawn for all."""
+    rank = rank_and_world_size()[0]
+    return everything[rank * rows : (rank + 1) * rows]
+
+
 class SeededDraws:
     """Draws that are a pure function of (seed, step, name).
 
@@ -53,27 +64,23 @@ class SeededDraws:
         """One of 0..count-1, each as likely."""
         return int(torch.randint(count, (), generator=self.generator(clock, name)))
 
-    def uniform(self, clock: Clock, name: str) -> float:
+    def number(self, clock: Clock, name: str) -> float:
         """A number in [0, 1)."""
         return float(torch.rand((), generator=self.generator(clock, name)))
 
     def normal(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
         """Standard normal draws that belong to the rows of a batch: (rows, width) float32 on the CPU."""
-        rank, world_size = rank_and_world_size()
-        everything = torch.randn(world_size * rows, width, generator=self.generator(clock, name))
-        return everything[rank * rows : (rank + 1) * rows]
+        generator = self.generator(clock, name)
+        return rows_of_this_rank(torch.randn(all_rows(rows), width, generator=generator), rows)
 
-    def uniforms(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
+    def uniform(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
         """Draws from [0, 1) that belong to the rows of a batch: (rows, width) float32 on the CPU."""
-        rank, world_size = rank_and_world_size()
-        everything = torch.rand(world_size * rows, width, generator=self.generator(clock, name))
-        return everything[rank * rows : (rank + 1) * rows]
+        generator = self.generator(clock, name)
+        return rows_of_this_rank(torch.rand(all_rows(rows), width, generator=generator), rows)
 
     def beta(self, rows: int, concentration: float, clock: Clock, name: str) -> Tensor:
         """Draws from Beta(concentration, concentration), one for each row of a batch: (rows,) float32 on the CPU."""
-        rank, world_size = rank_and_world_size()
-        everything = beta_draws(world_size * rows, concentration, self.generator(clock, name))
-        return everything[rank * rows : (rank + 1) * rows]
+        return rows_of_this_rank(beta_draws(all_rows(rows), concentration, self.generator(clock, name)), rows)
 
 
 class RowDraws(Protocol):
@@ -129,11 +136,11 @@ class StepDraws:
 
     def number(self, name: str) -> float:
         """A number in [0, 1), the same for all rows, parts and ranks."""
-        return self.draws.uniform(self.clock, f"{self.prefix}/{name}")
+        return self.draws.number(self.clock, f"{self.prefix}/{name}")
 
     def uniform(self, rows: int, width: int, name: str) -> Tensor:
         """Draws from [0, 1) for the rows of this part: (rows, width) on the CPU."""
-        return self._own(self.draws.uniforms(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
+        return self._own(self.draws.uniform(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
 
     def normal(self, rows: int, width: int, name: str) -> Tensor:
         """Standard normal draws for the rows of this part: (rows, width) on the CPU."""

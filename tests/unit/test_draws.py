@@ -59,11 +59,11 @@ def test_a_choice_is_repeated_by_its_step_and_differs_between_seeds():
 
 def test_uniform_numbers_fill_the_unit_interval():
     """Chi-square over ten bins: 9 degrees of freedom, 99.9 % below 27.9."""
-    drawn = torch.tensor([SeededDraws().uniform(clock(step=step), "metabn_weight") for step in range(2000)])
+    drawn = torch.tensor([SeededDraws().number(clock(step=step), "metabn_weight") for step in range(2000)])
     assert float(drawn.min()) >= 0
     assert float(drawn.max()) < 1
     assert chi_square((drawn * 10).long().bincount(minlength=10), 200) < 27.9
-    assert isinstance(SeededDraws().uniform(clock(), "a"), float)
+    assert isinstance(SeededDraws().number(clock(), "a"), float)
 
 
 def test_normal_draws_have_mean_0_and_variance_1_and_are_independent_between_names():
@@ -81,16 +81,16 @@ def test_normal_draws_have_mean_0_and_variance_1_and_are_independent_between_nam
 def test_each_process_gets_its_rows_of_what_all_draw(monkeypatch):
     """Three processes with 4 rows each share what one process draws for 12; all else is equal on every rank."""
     whole = SeededDraws().normal(12, 5, clock(step=2), "metabn/0")
-    whole_uniforms = SeededDraws().uniforms(12, 5, clock(step=2), "a")
+    whole_uniforms = SeededDraws().uniform(12, 5, clock(step=2), "a")
     whole_weights = SeededDraws().beta(12, 0.5, clock(step=2), "a")
     parts, uniforms, weights, shared = [], [], [], []
     for rank in range(3):
         monkeypatch.setattr(dgreid.draws, "rank_and_world_size", lambda rank=rank: (rank, 3))
         draws = SeededDraws()
         parts.append(draws.normal(4, 5, clock(step=2), "metabn/0"))
-        uniforms.append(draws.uniforms(4, 5, clock(step=2), "a"))
+        uniforms.append(draws.uniform(4, 5, clock(step=2), "a"))
         weights.append(draws.beta(4, 0.5, clock(step=2), "a"))
-        shared.append((draws.choice(7, clock(), "a"), draws.uniform(clock(), "a"), permutation(clock())))
+        shared.append((draws.choice(7, clock(), "a"), draws.number(clock(), "a"), permutation(clock())))
     assert torch.equal(torch.cat(parts), whole)
     assert torch.equal(torch.cat(uniforms), whole_uniforms)
     assert torch.equal(torch.cat(weights), whole_weights)
@@ -101,16 +101,16 @@ def test_every_draw_leaves_torch_s_generator_alone():
     before = torch.get_rng_state()
     draws = SeededDraws()
     draws.choice(3, clock(), "a")
-    draws.uniform(clock(), "a")
+    draws.number(clock(), "a")
     draws.normal(2, 3, clock(), "a")
-    draws.uniforms(2, 3, clock(), "a")
+    draws.uniform(2, 3, clock(), "a")
     draws.beta(2, 0.1, clock(), "a")
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_uniform_rows_fill_the_unit_interval_and_differ_between_names():
     """Chi-square over ten bins: 9 degrees of freedom, 99.9 % below 27.9; correlation within four standard errors."""
-    first, second = (SeededDraws().uniforms(100, 50, clock(), name) for name in ("mean", "std"))
+    first, second = (SeededDraws().uniform(100, 50, clock(), name) for name in ("mean", "std"))
     for drawn in (first, second):
         assert drawn.shape == (100, 50)
         assert drawn.dtype == torch.float32
@@ -178,11 +178,11 @@ def test_parts_have_permutations_of_their_own_and_share_numbers():
 def test_step_draws_ask_under_their_prefix():
     seeded, here = SeededDraws(), StepDraws(SeededDraws(), clock(step=5), "memory_style").under("backbone.layer1")
     name = "memory_style/backbone.layer1/mean"
-    assert torch.equal(here.uniform(4, 2, "mean"), seeded.uniforms(4, 2, clock(step=5), name))
+    assert torch.equal(here.uniform(4, 2, "mean"), seeded.uniform(4, 2, clock(step=5), name))
     assert torch.equal(here.normal(4, 2, "mean"), seeded.normal(4, 2, clock(step=5), name))
     assert torch.equal(here.beta(4, 0.3, "mean"), seeded.beta(4, 0.3, clock(step=5), name))
     assert torch.equal(here.permutation(9, "mean"), seeded.permutation(9, clock(step=5), name + "/0"))
-    assert here.number("mean") == seeded.uniform(clock(step=5), name)
+    assert here.number("mean") == seeded.number(clock(step=5), name)
     assert torch.equal(here.at(1, 2).under("x").uniform(2, 2, "a"), here.under("x").uniform(4, 2, "a")[2:])
 
 

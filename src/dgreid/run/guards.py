@@ -102,15 +102,27 @@ def check_styles(config: DictConfig) -> None:
 
 
 def check_statistics_chunks(config: DictConfig) -> None:
-    """Parts of a forward must be equal, and of two images or more.
+    """A batch, or equal parts of it, must have statistics of its own.
 
     Raises:
-        InputError: those of a domain's batch on one process cannot be.
+        InputError: a domain's batch on one process is a single image, cannot be divided into parts of two images or
+            more, or batch normalisation would reach beyond the parts.
     """
     chunks = config.strategy.get("statistics_chunks", 1)
     devices = config.trainer.get("devices", 1)
     images = config.data.identities_per_batch * config.data.images_per_identity
     images //= devices if isinstance(devices, int) and devices > 0 else 1
+    if images < 2:
+        raise InputError(
+            f"{images} image of a domain on a process (data.identities_per_batch={config.data.identities_per_batch}, "
+            f"data.images_per_identity={config.data.images_per_identity}, trainer.devices={devices}): batch statistics "
+            "need two; raise one of the first two"
+        )
+    if chunks != 1 and config.trainer.get("sync_batchnorm", False):
+        raise InputError(
+            f"strategy.statistics_chunks={chunks} with trainer.sync_batchnorm=true: statistics of parts of a batch and "
+            "of all processes exclude each other; leave one of them out"
+        )
     if isinstance(chunks, int) and chunks > 0 and (images % chunks or images < 2 * chunks):
         possible = [str(number) for number in range(1, images // 2 + 1) if images % number == 0]
         raise InputError(

@@ -52,7 +52,7 @@ class FB(MemoryStrategy):
         draws: SeededDraws | None = None,
     ) -> None:
         super().__init__(temperature, momentum)
-        if not isinstance(statistics_chunks, int) or statistics_chunks < 1:
+        if type(statistics_chunks) is not int or statistics_chunks < 1:
             raise InputError(f"statistics_chunks={statistics_chunks}: a whole number of at least 1; 1 for one device.")
         check_one_of("domain_graphs", domain_graphs, ("separate", "joint"))
         if loss_style is not None and loss_style.needs_domains:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dgreid.draws import SeededDraws, StepDraws
+from dgreid.errors import InputError
 from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.fb import FB
 from dgreid.style import Style, check_layers
@@ -56,17 +57,28 @@ class FBF(FB):
         draws: SeededDraws | None = None,
     ) -> None:
         super().__init__(temperature, momentum, loss_style, statistics_chunks, domain_graphs, draws)
+        if memory_style is not None and memory_style.needs_domains and statistics_chunks > 1:
+            raise InputError(
+                f"memory_style={type(memory_style).__name__} pairs images of different domains, and a part of the "
+                f"shuffled ones may have one domain only: take statistics_chunks=1 instead of {statistics_chunks}."
+            )
         self.memory_style = memory_style
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Makes the banks.
 
         Raises:
-            InputError: the net does not have a layer of a style.
+            InputError: the net does not have a layer of a style, or a style pairs domains and there is one.
         """
         super().setup(net, domains)
-        if self.memory_style is not None:
-            check_layers(net, self.memory_style)
+        if self.memory_style is None:
+            return
+        check_layers(net, self.memory_style)
+        if self.memory_style.needs_domains and len(domains) < 2:
+            raise InputError(
+                f"memory_style={type(self.memory_style).__name__} pairs images of different domains, but the only "
+                f"source is {domains[0].name}: name two sources or more, or take another style."
+            )
 
     @torch.no_grad()
     def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:

@@ -21,7 +21,7 @@ class IL(FBF):
     meet a gradient.
 
     Training forwards a step: those of FBF. The running statistics of the layers after the styled one are moved by the
-    styled maps once in four times, which evaluation uses.
+    styled maps once a step, after one time for each domain; evaluation uses them.
 
     Args:
         temperature: divides the scores.

@@ -66,7 +66,7 @@ class M3L(MemoryStrategy):
             effect with ``order=first``, which always works so.
         inner_learning_rate: ``outer``, the optimizer's of this step, or a number.
         inner_weight_decay: L2 decay in the inner step; the release uses the optimizer's.
-        draws: gives ``choice(count, clock, "meta_test_domain")``, ``uniform(clock, "metabn_weight")`` and, for the
+        draws: gives ``choice(count, clock, "meta_test_domain")``, ``number(clock, "metabn_weight")`` and, for the
             k-th meta-train domain, ``normal(rows, width, clock, "metabn/<k>")``; by default functions of (seed, step).
 
     Raises:
@@ -255,7 +255,7 @@ class _Step:
             for k in range(len(self.statistics))
         ]
         affine = (parameters.get(f"{self.neck}.weight", neck.weight), parameters.get(f"{self.neck}.bias", neck.bias))
-        weight = draws.uniform(self.clock, "metabn_weight")
+        weight = draws.number(self.clock, "metabn_weight")
         return metabn(pooled, self.statistics, normals, weight, self.strategy.metabn_scale, affine, neck.eps)
 
     def _copied_buffers(self, names: Sequence[str] | None = None) -> Parameters:

@@ -88,6 +88,6 @@ def check_domains(domains: Tensor | None, rows: int, style: str) -> None:
     if domains is None or bool((domains == domains[0]).all()):
         given = "no domains were given" if domains is None else f"all {rows} images are of one"
         raise InputError(
-            f"{style} pairs images of different domains, but {given}: the loss forward sees one domain at a time, so "
-            "use it as memory_style."
+            f"{style} pairs images of different domains, but {given}: give it a batch of several domains, and say "
+            "which image is of which."
         )

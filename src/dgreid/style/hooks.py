@@ -26,8 +26,8 @@ def styled(
     Args:
         net: anything that calls the style's layers as modules, also through ``torch.func.functional_call``.
         style: None changes nothing.
-        draws: each layer asks ``draws.under(<layer>)``, the same ones in each forward within the context if they are a
-            function of their name; by default from torch's global generator, always new ones.
+        draws: each layer asks ``draws.under(<layer>)``, the same ones in each call of the layer within the context if
+            they are a function of their name; by default from torch's global generator, always new ones.
         domains: (B,) integers, the domain of each image of the forward; for styles that pair domains.
 
     Raises:

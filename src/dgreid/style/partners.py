@@ -20,7 +20,7 @@ def of_another_domain(domains: Tensor, draws: RowDraws) -> Tensor:
     domains = domains.cpu()
     foreign = domains[:, None] != domains
     count = foreign.sum(dim=1)
-    # u * count may round up to count.
+    # Draws that are given may be 1.
     chosen = (draws.uniform(len(domains), 1, "partner").flatten().double() * count).long().minimum(count - 1)
     # The chosen-th foreign image, from 0, stands where so many and one have been counted for the first time.
     return (foreign.cumsum(dim=1) <= chosen[:, None]).sum(dim=1)

@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
 
 
 def channel_statistics(maps: Tensor) -> Statistics:
-    """Styles of a batch, in one pass over it.
+    """Styles of the images of a batch.
 
     Args:
         maps: (B, C, H, W) with at least two pixels; detach it to have statistics without gradient.

@@ -91,6 +91,18 @@ def test_unequal_parts_and_single_images_are_refused(chunks, devices, message):
         check_statistics_chunks(in_chunks(chunks, 8, 2, devices))
 
 
+def test_a_batch_of_one_image_is_refused():
+    with pytest.raises(InputError, match=r"^1 image of a domain .*identities_per_batch=2, .*images_per_identity=1"):
+        check_statistics_chunks(in_chunks(None, 2, 1, devices=2))
+
+
+def test_statistics_of_parts_and_of_all_processes_exclude_each_other():
+    config = in_chunks(2, 8, 2)
+    config.trainer.sync_batchnorm = True
+    with pytest.raises(InputError, match=r"statistics_chunks=2 with trainer\.sync_batchnorm=true"):
+        check_statistics_chunks(config)
+
+
 @pytest.mark.parametrize("precision", ["16-mixed", 16])
 def test_scaled_losses_are_refused_where_a_strategy_computes_gradients(precision):
     trainer = {"precision": precision}

@@ -50,9 +50,9 @@ class Draws(SeededDraws):
         self.asked.append((name, count))
         return self.held_out
 
-    def uniform(self, clock, name):
+    def number(self, clock, name):
         self.asked.append((name,))
-        return super().uniform(clock, name)
+        return super().number(clock, name)
 
     def normal(self, rows, width, clock, name):
         self.asked.append((name, rows, width))

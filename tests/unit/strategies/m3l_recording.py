@@ -136,7 +136,7 @@ class RecordedDraws:
         assert (count, name) == (3, "meta_test_domain")
         return recorded_numbers("plain")["meta_test_ids"][clock.step]
 
-    def uniform(self, clock, name):
+    def number(self, clock, name):
         assert name == "metabn_weight"
         return recorded_numbers("plain")["lambda"][clock.step]
 

@@ -74,11 +74,7 @@ class RecordedDraws:
         assert (count, name) == (24, "memory_order")
         return torch.from_numpy(generator(f"perm.iter{clock.step}").permutation(count))
 
-    def number(self, clock, name):
-        assert name == "memory_style/backbone.layer1/gate"
-        return 0.5
-
-    def uniforms(self, rows, width, clock, name):
+    def uniform(self, rows, width, clock, name):
         assert (rows, width) == (24, 256)
         tag = {"memory_style/backbone.layer1/mean": "mu", "memory_style/backbone.layer1/std": "sig"}[name]
         return torch.from_numpy(generator(f"ubs.{tag}.iter{clock.step}").random((rows, width)))

@@ -129,7 +129,7 @@ class SlowM3L:
         normals = [draws.normal(*pooled.shape, now, f"metabn/{k}").double() for k in range(len(meta_train))]
         neck = {**dict(self.net.named_parameters()), **moved}
         outputs = looped_metabn(
-            pooled, statistics, normals, draws.uniform(now, "metabn_weight"), self.options.metabn_scale,
+            pooled, statistics, normals, draws.number(now, "metabn_weight"), self.options.metabn_scale,
             neck["neck.weight"], neck["neck.bias"], self.net.neck.eps,
         )  # fmt: skip
         losses = [self.domain_loss(name, batch, pooled, unit_rows(output)) for output in outputs]

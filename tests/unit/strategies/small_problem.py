@@ -138,7 +138,7 @@ class SlowIL(SlowFBF):
     def interleaved(self, maps, iteration):
         rows, channels = maps.shape[:2]
         shift, scale = (
-            SeededDraws().uniforms(rows, channels, clock(iteration), f"memory_style/backbone.layer1/{name}").double()
+            SeededDraws().uniform(rows, channels, clock(iteration), f"memory_style/backbone.layer1/{name}").double()
             for name in ("mean", "std")
         )
         result = torch.empty_like(maps)

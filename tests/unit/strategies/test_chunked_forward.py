@@ -90,7 +90,7 @@ def test_parts_that_are_unequal_or_of_one_image_are_refused(chunks):
         )
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, "2", None])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
 def test_a_number_of_parts_that_is_none_is_refused(value):
     with pytest.raises(InputError, match=f"statistics_chunks={value}: a whole number of at least 1"):
         FB(statistics_chunks=value)

@@ -31,7 +31,7 @@ class SeededChoices(Draws):
         return SeededDraws().permutation(count, clock(self.step), "memory_order")
 
     def styles(self, low, high, rows, name):
-        drawn = SeededDraws().uniforms(rows, len(low), clock(self.step), f"memory_style/backbone.layer1/{name}")
+        drawn = SeededDraws().uniform(rows, len(low), clock(self.step), f"memory_style/backbone.layer1/{name}")
         return low + drawn.double() * (high - low)
 
 

@@ -27,7 +27,7 @@ class SeededChoices(Draws):
         return SeededDraws().choice(count, clock(self.step), "meta_test_domain")
 
     def weight_of_samples(self):
-        return SeededDraws().uniform(clock(self.step), "metabn_weight")
+        return SeededDraws().number(clock(self.step), "metabn_weight")
 
     def samples(self, mean, scale, rows, position):
         return mean + scale * SeededDraws().normal(rows, len(mean), clock(self.step), f"metabn/{position}").double()

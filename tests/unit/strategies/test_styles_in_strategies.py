@@ -1,15 +1,16 @@
 """Where styles act in FB, FBF and IL, and where they must not."""
 
+import weakref
+
 import pytest
 import small_problem
 import torch
-from torch import nn
 
 from dgreid.errors import InputError
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
 from dgreid.strategies.il import IL
-from dgreid.style import DSU, MixStyle, Style, Swap, Uniform
+from dgreid.style import DSU, MixStyle, Style, Swap, Uniform, styled
 
 
 class Watched(Style):
@@ -114,37 +115,38 @@ def test_every_style_serves_memories_and_leaves_no_hook(style):
     assert difference.abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("style", [Uniform(), MixStyle(probability=1.0), DSU(probability=1.0)])
-def test_the_gradient_through_a_style_is_that_of_the_loss(style):
-    """Along the gradient itself the loss changes as the gradient says, up to what detached statistics leave out."""
+def slope_along_the_gradient(strategy, net, layer):
+    """Difference quotient of the loss along the gradient of a layer, and what the gradient says it is."""
+    batches, clock = small_problem.batches(0), small_problem.clock(0)
+    net.zero_grad()
+    strategy.loss(net, batches, clock).loss.backward()
+    parameters = [p for p in net.get_submodule(layer).parameters() if p.grad is not None]
+    gradients = [p.grad.clone() for p in parameters]
+    values = []
+    for step in (1e-6, -1e-6):
+        torch._foreach_add_([p.data for p in parameters], gradients, alpha=step)
+        values.append(float(strategy.loss(net, batches, clock).loss.detach()))
+        torch._foreach_add_([p.data for p in parameters], gradients, alpha=-step)
+    return (values[0] - values[1]) / 2e-6, sum(float(one.square().sum()) for one in gradients)
+
+
+@pytest.mark.parametrize("layer", ["backbone.conv1", "backbone.layer4"])
+def test_the_gradient_before_and_behind_a_style_is_that_of_the_loss(layer):
+    """DSU detaches nothing, so the loss changes as its gradient says."""
+    strategy = FB(loss_style=DSU(probability=1.0))
+    slope, expected = slope_along_the_gradient(strategy, prepared(strategy), layer)
+    assert slope == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("style", [Uniform(), MixStyle(probability=1.0)])
+def test_statistics_of_the_other_styles_are_constants(style):
     strategy = FB(loss_style=style)
     net = prepared(strategy)
-    batches, clock = small_problem.batches(0), small_problem.clock(0)
-    strategy.loss(net, batches, clock).loss.backward()
-    found = {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
-    after = "backbone.layer4"  # behind every styled layer, where nothing is detached
-    names = [name for name in found if name.startswith(after)]
-    parameters = dict(net.named_parameters())
-    step = 1e-6
-
-    def shifted(sign):
-        with torch.no_grad():
-            for name in names:
-                parameters[name] += sign * step * found[name]
-        value = float(strategy.loss(net, batches, clock).loss.detach())
-        with torch.no_grad():
-            for name in names:
-                parameters[name] -= sign * step * found[name]
-        return value
-
-    if isinstance(style, DSU):
-        style.layers = ("backbone.layer1",)
-        net.zero_grad()
-        strategy.loss(net, batches, clock).loss.backward()
-        found.update({name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None})
-    slope = (shifted(1) - shifted(-1)) / (2 * step)
-    expected = sum(float(found[name].square().sum()) for name in names)
+    slope, expected = slope_along_the_gradient(strategy, net, "backbone.layer4")
     assert slope == pytest.approx(expected, rel=1e-5)
+    slope, expected = slope_along_the_gradient(strategy, net, "backbone.conv1")
+    assert expected > 0
+    assert slope != pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("method", [FB, FBF, IL])
@@ -167,30 +169,29 @@ def test_separate_graphs_give_the_gradient_of_the_joint_one(method):
         assert torch.allclose(first.grad, second.grad, rtol=1e-12, atol=1e-15), name
 
 
-def test_one_domain_s_graph_is_in_memory_at_a_time():
-    """At the second domain's forward nothing of the first one's graph is left."""
-    alive, waiting = [], []
+@pytest.mark.parametrize(("graphs", "alive_at_the_second_forward"), [("separate", False), ("joint", True)])
+def test_one_domain_s_graph_is_in_memory_at_a_time(graphs, alive_at_the_second_forward):
+    """Followed by a tensor that only the first domain's graph keeps."""
+    kept, alive = [], []
 
-    class Marker(torch.autograd.Function):
+    class Keep(torch.autograd.Function):
         @staticmethod
         def forward(ctx, maps):
-            waiting.append(1)
-            alive.append(sum(waiting))
+            saved = maps.clone()
+            ctx.save_for_backward(saved)
+            kept.append(weakref.ref(saved))
             return maps.clone()
 
         @staticmethod
         def backward(ctx, gradient):
-            waiting.pop()
-            return gradient
+            return gradient * ctx.saved_tensors[0].isfinite()
 
-    for graphs, expected in (("separate", [1, 1]), ("joint", [1, 2])):
-        alive.clear()
-        waiting.clear()
-        strategy = FB(domain_graphs=graphs)
-        net = prepared(strategy)
-        net.backbone.register_forward_hook(lambda module, inputs, maps: Marker.apply(maps))
-        strategy.loss(net, small_problem.batches(0), small_problem.clock(0)).loss.backward()
-        assert alive == expected
+    strategy = FB(domain_graphs=graphs)
+    net = prepared(strategy)
+    net.register_forward_pre_hook(lambda module, inputs: alive.append([one() is not None for one in kept]))
+    net.backbone.register_forward_hook(lambda module, inputs, maps: Keep.apply(maps))
+    strategy.loss(net, small_problem.batches(0), small_problem.clock(0)).loss.backward()
+    assert alive == [[], [alive_at_the_second_forward]]
 
 
 @pytest.mark.parametrize(("method", "expected"), [(FB, True), (FBF, True), (IL, True)])
@@ -214,7 +215,7 @@ def test_permuting_the_domains_permutes_the_banks_of_il():
             order = torch.randperm(count, generator=torch.Generator().manual_seed(clock.step))
             return (order + count // 2) % count if self.swapped else order
 
-        def uniforms(self, rows, width, clock, name):
+        def uniform(self, rows, width, clock, name):
             return torch.rand(rows, width, generator=torch.Generator().manual_seed(len(name)))
 
     banks = []
@@ -255,12 +256,24 @@ def test_a_layer_that_the_net_lacks_is_refused_before_the_first_step(key):
 
 
 def test_evaluation_sees_no_style():
-    strategy = IL(loss_style=Watched())
+    """Neither after a step, nor while a style is open."""
+    style = Watched()
+    strategy = IL(loss_style=style, memory_style=style)
     net = prepared(strategy)
+    small_problem.train(strategy, net, iterations=1)
+    assert len(style.calls) == 3
     inference = strategy.inference_net(net).eval()
     images = small_problem.batches(0)["first"].images
     with torch.no_grad():
-        expected = net(images).embedding
-        assert torch.equal(inference(images), expected)
-    assert strategy.loss_style.calls == []
-    assert isinstance(inference, nn.Module)
+        embeddings = inference(images)
+        with styled(net, style):
+            assert torch.equal(inference(images), embeddings)
+    assert len(style.calls) == 3
+
+
+@pytest.mark.parametrize("style", [Swap(), MixStyle(partner="cross_domain")])
+def test_styles_that_pair_domains_need_two_of_them_in_each_part(style):
+    with pytest.raises(InputError, match="a part of the shuffled ones may have one domain only: take statistics_chu"):
+        FBF(memory_style=style, statistics_chunks=2)
+    with pytest.raises(InputError, match="pairs images of different domains, but the only source is first: name two"):
+        FBF(memory_style=style).setup(small_problem.float64_net(), small_problem.DOMAINS[:1])

@@ -99,10 +99,10 @@ CROSS_DOMAIN = pytest.mark.parametrize("style", [Swap(), MixStyle(partner="cross
 @pytest.mark.parametrize(
     ("domains", "given"), [(None, "no domains were given"), (torch.full((6,), 2), "all 6 images are of one")]
 )
-def test_styles_across_domains_say_where_they_can_be_used(style, domains, given):
+def test_styles_across_domains_need_several_and_to_know_them(style, domains, given):
     assert style.needs_domains
     with pytest.raises(
-        InputError, match=rf"{given}: the loss forward sees one domain at a time.*use it as memory_style"
+        InputError, match=rf"{given}: give it a batch of several domains, and say which image is of which"
     ):
         style(maps_of(), AmbientDraws(), domains)
 
