@@ -112,7 +112,7 @@ def check_statistics_chunks(config: DictConfig) -> None:
     devices = config.trainer.get("devices", 1)
     images = config.data.identities_per_batch * config.data.images_per_identity
     images //= devices if isinstance(devices, int) and devices > 0 else 1
-    if images < 2:
+    if images == 1:
         raise InputError(
             f"{images} image of a domain on a process (data.identities_per_batch={config.data.identities_per_batch}, "
             f"data.images_per_identity={config.data.images_per_identity}, trainer.devices={devices}): batch statistics "
