@@ -123,7 +123,7 @@ def check_statistics_chunks(config: DictConfig) -> None:
             f"strategy.statistics_chunks={chunks} with trainer.sync_batchnorm=true: statistics of parts of a batch and "
             "of all processes exclude each other; leave one of them out"
         )
-    if isinstance(chunks, int) and chunks > 0 and (images % chunks or images < 2 * chunks):
+    if isinstance(chunks, int) and chunks > 1 and (images % chunks or images < 2 * chunks):
         possible = [str(number) for number in range(1, images // 2 + 1) if images % number == 0]
         raise InputError(
             f"strategy.statistics_chunks={chunks} of the {images} images of a domain on a process: parts must be equal "
