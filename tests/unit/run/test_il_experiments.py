@@ -9,21 +9,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from composition import CONF, composed, values
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import nn
 
 from dgreid.run.build import build_net
-from dgreid.run.compose import conf_folder, register_catalogue
-from dgreid.run.folder import flatten
 from dgreid.run.guards import check_training
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
 from dgreid.strategies.il import IL
 from dgreid.style import Uniform
 
-CONF = conf_folder()
 LR = json.loads((Path(__file__).parents[2] / "fixtures" / "il" / "lr.json").read_text(encoding="utf-8"))
 STRATEGIES = {"il": IL, "il_released": IL, "fbf_released": FBF, "fb_released": FB}
 PROTOCOL = "protocol=il/to_market1501"
@@ -50,16 +47,6 @@ DEVIATIONS = {
     "selection": ("last", "oracle"),
     "evaluate_every": (None, 1),
 }
-
-
-def composed(*overrides: str) -> DictConfig:
-    register_catalogue()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
-def values(*overrides: str) -> dict[str, object]:
-    return flatten(OmegaConf.to_container(composed(*overrides), resolve=True))
 
 
 def of_the_method(key: str) -> bool:

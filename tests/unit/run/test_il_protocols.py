@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from composition import CONF, comment_of, composed
 
 from dgreid.errors import InputError
 from dgreid.run.build import build_domains
-from dgreid.run.compose import conf_folder, register_catalogue
 from dgreid.run.folder import run_folder
 from dgreid.run.guards import check_leaks, check_training
 
-CONF = conf_folder()
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "protocols.md").read_text(encoding="utf-8")
 VERSIONS = {
@@ -74,19 +70,6 @@ P3_TABLE = {
 }
 TABLE = IL_TABLE | P3_TABLE
 each_protocol = pytest.mark.parametrize(("protocol", "published"), TABLE.items(), ids=TABLE)
-
-
-@cache
-def composed(*overrides: str) -> DictConfig:
-    register_catalogue()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
-def comment_of(protocol: str) -> str:
-    """The lines before the values, as one line."""
-    lines = (CONF / "protocol" / f"{protocol}.yaml").read_text(encoding="utf-8").splitlines()
-    return " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
 
 
 def test_the_table_has_every_file():

@@ -6,17 +6,13 @@ import inspect
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from composition import composed, values
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from dgreid.run.build import build_net
-from dgreid.run.compose import conf_folder, register_catalogue
-from dgreid.run.folder import flatten
 from dgreid.strategies.m3l import M3L
 
-CONF = conf_folder()
 EXPERIMENTS = ("m3l", "m3l_released")
 NETS = ("resnet50", "resnet50_ibn_a")
 PROTOCOL = "protocol=m3l/to_market1501"
@@ -46,16 +42,6 @@ DEVIATIONS = {
     "selection": ("last", "oracle"),
     "evaluate_every": (None, 1),
 }
-
-
-def composed(*overrides: str) -> DictConfig:
-    register_catalogue()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
-def values(*overrides: str) -> dict[str, object]:
-    return flatten(OmegaConf.to_container(composed(*overrides), resolve=True))
 
 
 @pytest.mark.parametrize("net", NETS)

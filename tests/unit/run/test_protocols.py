@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from composition import CONF, composed
 
 from dgreid.errors import InputError
 from dgreid.run.build import build_domains
-from dgreid.run.compose import conf_folder, register_catalogue
 from dgreid.run.folder import run_folder
 from dgreid.run.guards import check_leaks, check_training
 
-CONF = conf_folder()
 PAGE = (Path(__file__).parents[3] / "docs" / "protocols.md").read_text(encoding="utf-8")
 EXPERIMENTS = ("m3l", "m3l_released")
 FAMILIES = ("m3l", "m3l_recommended")
@@ -64,13 +60,6 @@ TABLE = {
     ),
 }
 each_protocol = pytest.mark.parametrize(("protocol", "published"), TABLE.items(), ids=TABLE)
-
-
-@cache
-def composed(*overrides: str) -> DictConfig:
-    register_catalogue()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
 
 
 def test_the_table_has_every_file():
