@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Literal
 
 from dgreid.draws import SeededDraws
@@ -48,4 +49,5 @@ class IL(FBF):
     ) -> None:
         if memory_style is None:
             raise InputError("memory_style=none with IL is FBF: take strategy=fbf, or another memory_style.")
-        super().__init__(temperature, momentum, loss_style, memory_style, statistics_chunks, domain_graphs, draws)
+        own_style = copy(memory_style)  # the default is one object for all
+        super().__init__(temperature, momentum, loss_style, own_style, statistics_chunks, domain_graphs, draws)

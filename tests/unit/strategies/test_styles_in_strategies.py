@@ -237,6 +237,12 @@ def test_permuting_the_domains_permutes_the_banks_of_il():
         assert (rows - small_problem.centroids()[name]).abs().max() > 0.1
 
 
+def test_every_il_has_a_style_of_its_own():
+    changed = IL()
+    changed.memory_style.strength = 0.0
+    assert IL().memory_style.strength == 3.0
+
+
 def test_il_without_a_memory_style_is_refused():
     with pytest.raises(InputError, match="memory_style=none with IL is FBF: take strategy=fbf"):
         IL(memory_style=None)
