@@ -16,8 +16,8 @@ from PIL import Image
 from small_runs import composed, train_small
 from torch import nn
 
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 from dgreid.nets.small import small
 from dgreid.run.build import build_domains
 from dgreid.run.compose import readable

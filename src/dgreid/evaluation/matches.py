@@ -7,16 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dgreid.evaluation.similarity import (
-    Array,
-    Labels,
-    Numbers,
-    as_labels,
-    candidates,
-    embedding_blocks,
-    require_row_each,
-    score_rows,
-)
+from dgreid.evaluation.labels import Array, Labels, Numbers, as_labels, candidates, require_row_each
+from dgreid.evaluation.similarity import embedding_blocks, score_rows
 
 NO_MATCH = -1
 

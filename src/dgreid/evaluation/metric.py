@@ -9,8 +9,8 @@ from torchmetrics import Metric
 
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 
 
 class RetrievalMetric(Metric):

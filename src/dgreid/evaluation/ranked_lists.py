@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from dgreid.errors import InputError
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.matches import NO_MATCH, top_matches
 from dgreid.evaluation.ranking import RetrievalResult
-from dgreid.evaluation.similarity import Labels
 from dgreid.files import write_atomically
 from dgreid.types import ReIDRecord
 

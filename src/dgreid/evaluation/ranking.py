@@ -19,19 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.similarity import (
-    Array,
-    Candidates,
-    Labels,
-    Numbers,
-    ScoreBlock,
-    as_labels,
-    candidates,
-    embedding_blocks,
-    matrix_blocks,
-    require_row_each,
-    score_rows,
-)
+from dgreid.evaluation.labels import Array, Candidates, Labels, Numbers, as_labels, candidates, require_row_each
+from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks, matrix_blocks, score_rows
 
 CMC_RANKS = 50
 

@@ -1,84 +1,20 @@
-"""Similarities of queries to a gallery, a block of queries at a time, and who may match whom."""
+"""Similarities of queries to a gallery, a block of queries at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from dgreid.errors import InputError
-from dgreid.types import UNKNOWN_CAMERA
+from dgreid.evaluation.labels import Array, Numbers, as_numbers
 
-Array: TypeAlias = Tensor | NDArray[Any]
-Numbers: TypeAlias = NDArray[Any]
 ScoreBlock: TypeAlias = Callable[[int, int], Array]
 """``block(start, stop)`` is (stop - start, G): how similar queries start..stop-1 are to each gallery image."""
 
 BLOCK_BYTES = 128 * 2**20
 BLOCK_QUERIES = 512  # longer blocks make a matrix product no faster
-
-
-class Labels(NamedTuple):
-    """Who is on each image of a set, and which camera took it.
-
-    Attributes:
-        identities: (N,) integers.
-        cameras: (N,) integers, -1 where unknown.
-    """
-
-    identities: Array
-    cameras: Array
-
-
-class Candidates(NamedTuple):
-    """The gallery images that show one query's identity; ascending gallery indices.
-
-    Attributes:
-        positives: those that count as matches.
-        junk: those of the query's own camera; they are taken out of its ranking.
-    """
-
-    positives: NDArray[np.int64]
-    junk: NDArray[np.int64]
-
-
-def as_numbers(values: Array) -> Numbers:
-    """The values as a numpy array on the CPU, without a copy where possible; half precision becomes float32."""
-    tensor = torch.as_tensor(values).detach().cpu()
-    return (tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor).numpy()
-
-
-def as_labels(labels: Labels, name: str) -> Labels:
-    """Labels as int64 numpy arrays.
-
-    Raises:
-        InputError: identities and cameras are not two lists of integers of one length.
-    """
-    identities, cameras = (as_numbers(values) for values in labels)
-    if identities.ndim != 1 or identities.shape != cameras.shape:
-        raise InputError(
-            f"{name}: identities have shape {identities.shape} and cameras {cameras.shape}; "
-            "give one identity and one camera (-1 if unknown) for each image"
-        )
-    if identities.dtype.kind not in "iu" or cameras.dtype.kind not in "iu":
-        raise InputError(f"{name}: identities and cameras are {identities.dtype} and {cameras.dtype}; give integers")
-    return Labels(identities.astype(np.int64), cameras.astype(np.int64))
-
-
-def require_row_each(rows: Array, labels: Labels, name: str) -> None:
-    """Refuses embeddings that are more or fewer than the labels.
-
-    Raises:
-        InputError: as said.
-    """
-    if len(rows) != len(labels.identities):
-        raise InputError(
-            f"{name}: {len(rows)} embeddings but {len(labels.identities)} identities; give one row for each image"
-        )
 
 
 def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
@@ -144,24 +80,6 @@ def score_rows(block: ScoreBlock, queries: int, gallery_size: int) -> Iterator[N
             row = start + int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
             raise InputError(f"similarities of query {row} contain NaN; find what made its embedding")
         yield from scores
-
-
-def candidates(query: Labels, gallery: Labels) -> Iterator[Candidates]:
-    """For each query the gallery images of its identity. An unknown camera (-1) is never the same camera.
-
-    Args:
-        query: labels of the queries, as :func:`as_labels` gives them.
-        gallery: labels of the gallery, likewise.
-    """
-    order = np.argsort(gallery.identities, kind="stable")
-    grouped = np.asarray(gallery.identities)[order]
-    starts = np.searchsorted(grouped, query.identities, "left")
-    stops = np.searchsorted(grouped, query.identities, "right")
-    cameras = np.asarray(gallery.cameras)
-    for start, stop, camera in zip(starts, stops, np.asarray(query.cameras), strict=True):
-        columns = order[start:stop]
-        same_camera = (cameras[columns] == camera) & (camera != UNKNOWN_CAMERA)
-        yield Candidates(columns[~same_camera], columns[same_camera])
 
 
 def _floats(embeddings: Array, name: str) -> Numbers:

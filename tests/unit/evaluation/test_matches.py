@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgreid.errors import InputError
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.matches import top_matches
 from dgreid.evaluation.ranking import evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)

@@ -9,9 +9,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from dgreid.errors import InputError
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 
 QUERIES, IMAGES = 10, 50
 

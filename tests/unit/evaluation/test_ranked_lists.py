@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from dgreid.errors import InputError
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranked_lists import ranked_queries, telling_queries, write_queries
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 from dgreid.types import ReIDRecord
 
 

@@ -15,8 +15,8 @@ from sklearn.metrics import average_precision_score
 
 from dgreid.errors import InputError
 from dgreid.evaluation import similarity
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings, evaluate_similarities
-from dgreid.evaluation.similarity import Labels
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 RULES = settings(deadline=None, derandomize=True, max_examples=40)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_embeddings
-from dgreid.evaluation.similarity import Labels
 from dgreid.run.results import Row, print_table, write_result
 from dgreid.run.scoring import mark_selected
 from dgreid.types import ReIDRecord
