@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Labels
-from dgreid.evaluation.matches import NO_MATCH, top_matches
+from dgreid.evaluation.labels import Array, Labels, SameCamera
+from dgreid.evaluation.matches import NO_MATCH, top_matches_of_blocks
 from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 from dgreid.files import write_atomically
 from dgreid.types import ReIDRecord
 
 COLUMNS = ("path", "identity", "camera", "AP", "first_rank")
+MOST_IGNORED = 3
 
 
 class RankedQuery(NamedTuple):
@@ -27,8 +28,10 @@ class RankedQuery(NamedTuple):
         title: why it was chosen.
         query: its image.
         matches: the most similar gallery images, best first.
-        correct: of each, whether it shows the query's identity.
+        correct: of each, whether it is a match.
         average_precision: of the query, 0..1.
+        scores: of each, its similarity to the query.
+        ignored: of each, whether the camera rule takes it out of the ranking, so that it has no rank.
     """
 
     title: str
@@ -36,25 +39,37 @@ class RankedQuery(NamedTuple):
     matches: Sequence[ReIDRecord]
     correct: Sequence[bool]
     average_precision: float
+    scores: Sequence[float]
+    ignored: Sequence[bool]
 
 
-def telling_queries(result: RetrievalResult) -> dict[str, int]:
-    """The valid queries of best, median and worst average precision, by that word; fewer if there are fewer.
+def telling_queries(result: RetrievalResult, each: int = 2, seed: int = 0) -> dict[str, int]:
+    """Valid queries to look at by title: those of best and of worst average precision, and some drawn from the rest.
 
     Equal precisions go by the smaller index, so a result always shows the same people.
+
+    Args:
+        result: the figures of all queries.
+        each: how many of each kind; titles are ``best 1``, ``best 2``, ... A query comes once, so a small result has
+            fewer.
+        seed: of the draw.
     """
     valid = np.flatnonzero(result.valid)
     order = valid[np.argsort(-result.average_precision[valid], kind="stable")]
-    places = {"best": 0, "median": len(order) // 2, "worst": len(order) - 1}
-    chosen: dict[str, int] = {}
-    for title, place in places.items():
-        if int(order[place]) not in chosen.values():
-            chosen[title] = int(order[place])
-    return chosen
+    best, rest = order[:each], order[each:]
+    worst = rest[::-1][:each]
+    drawn = np.random.default_rng(seed).permutation(rest[: rest.size - worst.size])[:each]
+    kinds = {"best": best, "worst": worst, "random": drawn}
+    return {f"{kind} {place}": int(row) for kind, rows in kinds.items() for place, row in enumerate(rows, start=1)}
 
 
 def ranked_queries(
-    chosen: dict[str, int], result: RetrievalResult, embeddings: Tensor, records: Sequence[ReIDRecord], k: int = 10
+    chosen: dict[str, int],
+    result: RetrievalResult,
+    embeddings: Array,
+    records: Sequence[ReIDRecord],
+    k: int = 10,
+    same_camera: SameCamera = "ignore",
 ) -> list[RankedQuery]:
     """The ranked lists of some queries, under the rules that the figures follow.
 
@@ -63,23 +78,62 @@ def ranked_queries(
         result: the figures of all queries.
         embeddings: (N, D) of queries, then gallery, at unit length.
         records: the N images in the same order.
-        k: length of the lists.
+        k: how many images that count a list has; up to three that are ignored stand between them.
+        same_camera: the camera rule of the figures.
 
     Raises:
         InputError: not one embedding for each image.
     """
     if len(embeddings) != len(records):
         raise InputError(f"{len(embeddings)} embeddings but {len(records)} images; give one row for each image")
-    count, rows = len(result.valid), list(chosen.values())
-    asked, gallery = [records[row] for row in rows], records[count:]
-    found = top_matches(embeddings[rows], embeddings[count:], _labels(asked), _labels(gallery), k)
+    block = embedding_blocks(embeddings[list(chosen.values())], embeddings[len(result.valid) :])
+    return ranked_by_similarity(chosen, result, block, records, k, same_camera)
+
+
+def ranked_by_similarity(
+    chosen: dict[str, int],
+    result: RetrievalResult,
+    block: ScoreBlock,
+    records: Sequence[ReIDRecord],
+    k: int = 10,
+    same_camera: SameCamera = "ignore",
+) -> list[RankedQuery]:
+    """The same from similarities, for instance re-ranked ones.
+
+    Args:
+        chosen: as for :func:`ranked_queries`.
+        result: likewise.
+        block: similarities of the chosen queries alone, in their order, to the gallery.
+        records: likewise.
+        k: likewise.
+        same_camera: likewise.
+    """
+    asked, gallery = [records[row] for row in chosen.values()], records[len(result.valid) :]
+    labels = labels_of(asked), labels_of(gallery)
+    found = top_matches_of_blocks(block, *labels, k, same_camera, MOST_IGNORED)
     lists = []
-    for title, row, indices, correct in zip(chosen, rows, found.indices, found.correct, strict=True):
-        kept = int((indices != NO_MATCH).sum())
-        matches = [gallery[index] for index in indices[:kept]]
-        precision = float(result.average_precision[row])
-        lists.append(RankedQuery(title, records[row], matches, correct[:kept].tolist(), precision))
+    for position, (title, row) in enumerate(chosen.items()):
+        kept = found.indices[position] != NO_MATCH
+        lists.append(
+            RankedQuery(
+                title=title,
+                query=records[row],
+                matches=[gallery[index] for index in found.indices[position, kept]],
+                correct=found.correct[position, kept].tolist(),
+                average_precision=float(result.average_precision[row]),
+                scores=found.scores[position, kept].tolist(),
+                ignored=found.ignored[position, kept].tolist(),
+            )
+        )
     return lists
+
+
+def labels_of(records: Sequence[ReIDRecord]) -> Labels:
+    """Identities and cameras of images."""
+    return Labels(
+        np.array([record.identity for record in records], dtype=np.int64),
+        np.array([record.camera for record in records], dtype=np.int64),
+    )
 
 
 def write_queries(path: Path, records: Sequence[ReIDRecord], result: RetrievalResult) -> Path:
@@ -108,10 +162,3 @@ def write_queries(path: Path, records: Sequence[ReIDRecord], result: RetrievalRe
                 table.writerow((record.path, record.identity, record.camera, *told))
 
     return write_atomically(path, write)
-
-
-def _labels(records: Sequence[ReIDRecord]) -> Labels:
-    return Labels(
-        np.array([record.identity for record in records], dtype=np.int64),
-        np.array([record.camera for record in records], dtype=np.int64),
-    )

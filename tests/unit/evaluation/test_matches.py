@@ -7,39 +7,62 @@ from hypothesis import strategies as st
 
 from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
-from dgreid.evaluation.matches import top_matches
+from dgreid.evaluation.matches import top_matches, top_matches_of_blocks
 from dgreid.evaluation.ranking import evaluate_embeddings
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
-@given(st.integers(0, 10_000), st.integers(1, 45), st.booleans())
-def test_lists_equal_a_full_sort(seed, k, ties):
+def by_definition(scores, query, gallery, k, same_camera, most_ignored):
+    """(column, correct, ignored) of one query's list: a full sort, then image by image."""
+    kept, counted, ignored = [], 0, 0
+    for _, column in sorted((-score, column) for column, score in enumerate(scores)):
+        same_identity = gallery.identities[column] == query[0]
+        rule = same_camera == "ignore" and same_identity and query[1] != -1 and gallery.cameras[column] == query[1]
+        if counted == k:
+            break
+        if rule:
+            ignored += 1
+        else:
+            counted += 1
+        if not rule or ignored <= most_ignored:
+            kept.append((column, bool(same_identity and not rule), bool(rule)))
+    return kept
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(
+    st.integers(0, 10_000), st.integers(1, 45), st.booleans(), st.sampled_from(["ignore", "keep"]), st.integers(0, 4)
+)
+def test_lists_equal_a_full_sort(seed, k, ties, same_camera, most_ignored):
     rng = np.random.default_rng(seed)
-    query, gallery = rng.standard_normal((6, 3)), rng.standard_normal((40, 3))
-    if ties:
-        query, gallery = np.sign(query), np.sign(gallery)
-    query_labels = Labels(rng.integers(0, 4, 6), rng.integers(-1, 2, 6))
-    gallery_labels = Labels(rng.integers(0, 4, 40), rng.integers(-1, 2, 40))
-    found = top_matches(query, gallery, query_labels, gallery_labels, k)
+    scores = rng.integers(0, 5, (6, 40)).astype(float) if ties else rng.standard_normal((6, 40))
+    query = Labels(rng.integers(0, 4, 6), rng.integers(-1, 2, 6))
+    gallery = Labels(rng.integers(0, 4, 40), rng.integers(-1, 2, 40))
+    found = top_matches_of_blocks(lambda a, b: scores[a:b], query, gallery, k, same_camera, most_ignored)
+    assert found.indices.shape == (6, k + most_ignored)
     for row in range(6):
-        identity, camera = query_labels.identities[row], query_labels.cameras[row]
-        ranked = sorted(
-            (-float(query[row] @ gallery[j]), j)
-            for j in range(40)
-            if camera == -1 or (gallery_labels.identities[j], gallery_labels.cameras[j]) != (identity, camera)
-        )[:k]
-        columns = [j for _, j in ranked]
-        count = len(columns)
-        if ties:  # sums of three signs are exact, so the order is too
-            assert found.indices[row, :count].tolist() == columns
-        np.testing.assert_allclose(found.scores[row, :count], [-score for score, _ in ranked], atol=1e-12)
-        assert (
-            found.correct[row, :count].tolist()
-            == (gallery_labels.identities[found.indices[row, :count]] == identity).tolist()
-        )
+        asked = query.identities[row], query.cameras[row]
+        expected = by_definition(scores[row], asked, gallery, k, same_camera, most_ignored)
+        count = len(expected)
+        columns = found.indices[row, :count]
+        listed = zip(columns, found.correct[row, :count], found.ignored[row, :count], strict=True)
+        assert [(int(c), bool(right), bool(out)) for c, right, out in listed] == expected
+        np.testing.assert_array_equal(found.scores[row, :count], scores[row, columns])
         assert (found.indices[row, count:] == -1).all()
-        assert not found.correct[row, count:].any()
+        assert not (found.correct | found.ignored)[row, count:].any()
         assert np.isneginf(found.scores[row, count:]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_embeddings_are_compared_by_their_inner_products(dtype):
+    rng = np.random.default_rng(0)
+    query, gallery = rng.standard_normal((6, 3)).astype(dtype), rng.standard_normal((40, 3)).astype(dtype)
+    labels = [Labels(rng.integers(0, 4, size), rng.integers(-1, 2, size)) for size in (6, 40)]
+    found = top_matches(query, gallery, *labels, k=7, most_ignored=2)
+    products = query.astype(np.float64) @ gallery.T.astype(np.float64)
+    expected = top_matches_of_blocks(lambda a, b: products[a:b], *labels, k=7, most_ignored=2)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.ignored, expected.ignored)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
 
 
 def test_the_first_correct_place_is_the_first_rank():

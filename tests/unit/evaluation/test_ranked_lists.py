@@ -9,16 +9,23 @@ import torch
 
 from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
-from dgreid.evaluation.ranked_lists import ranked_queries, telling_queries, write_queries
-from dgreid.evaluation.ranking import RetrievalResult, evaluate_embeddings
+from dgreid.evaluation.ranked_lists import (
+    labels_of,
+    ranked_by_similarity,
+    ranked_queries,
+    telling_queries,
+    write_queries,
+)
+from dgreid.evaluation.ranking import evaluate_embeddings, evaluate_similarities
+from dgreid.evaluation.similarity import matrix_blocks
 from dgreid.types import ReIDRecord
 
 
 def result_of(precisions):
     precisions = np.array(precisions, float)
     valid = ~np.isnan(precisions)
-    first = np.where(valid, 3, 0)
-    return RetrievalResult(float(np.nanmean(precisions)), np.ones(50), 1.0, precisions, first, valid)
+    whole = evaluate_similarities(np.ones((1, 1)), *[Labels(np.zeros(1, int), np.array([k])) for k in range(2)])
+    return whole._replace(average_precision=precisions, first_rank=np.where(valid, 3, 0), valid=valid)
 
 
 NAN = float("nan")
@@ -27,14 +34,25 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("precisions", "chosen"),
     [
-        ([NAN, 0.2, 0.9, NAN, 0.5, 0.1, 0.7], {"best": 2, "median": 4, "worst": 5}),
-        ([0.5, 0.5, 0.5], {"best": 0, "median": 1, "worst": 2}),
-        ([0.4, NAN, 0.6], {"best": 2, "median": 0}),
-        ([NAN, 0.6], {"best": 1}),
+        ([NAN, 0.2, 0.9, NAN, 0.5, 0.1], {"best 1": 2, "best 2": 4, "worst 1": 5, "worst 2": 1}),
+        ([0.5, 0.5, 0.5, 0.5], {"best 1": 0, "best 2": 1, "worst 1": 3, "worst 2": 2}),
+        ([0.4, NAN, 0.6, 0.3], {"best 1": 2, "best 2": 0, "worst 1": 3}),
+        ([NAN, 0.6], {"best 1": 1}),
     ],
 )
-def test_best_median_and_worst(precisions, chosen):
+def test_the_best_and_the_worst(precisions, chosen):
     assert telling_queries(result_of(precisions)) == chosen
+
+
+def test_some_of_the_others_are_drawn():
+    result = result_of([0.9, 0.1, *[0.5] * 40, NAN])
+    seeds = [telling_queries(result, each=1, seed=seed) for seed in range(20)]
+    assert all(chosen["best 1"] == 0 and chosen["worst 1"] == 1 for chosen in seeds)
+    assert all(2 <= chosen["random 1"] < 42 for chosen in seeds)
+    assert len({chosen["random 1"] for chosen in seeds}) > 5
+    assert telling_queries(result, each=1, seed=3) == seeds[3]
+    several = telling_queries(result, each=5)
+    assert len(set(several.values())) == len(several) == 15
 
 
 def problem():
@@ -47,20 +65,51 @@ def problem():
     return embeddings, records, evaluate_embeddings(embeddings[:8], embeddings[8:], *labels)
 
 
-def test_lists_agree_with_the_figures():
-    embeddings, records, result = problem()
+@pytest.mark.parametrize("same_camera", ["ignore", "keep"])
+def test_lists_agree_with_the_figures(same_camera):
+    embeddings, records, _ = problem()
+    labels = labels_of(records[:8]), labels_of(records[8:])
+    similarities = (embeddings[:8] @ embeddings[8:].T).numpy()
+    result = evaluate_similarities(similarities, *labels, same_camera=same_camera)
     every = {str(row): row for row in range(8)}
-    for row, ranked in enumerate(ranked_queries(every, result, embeddings, records, k=32)):
+    for row, ranked in enumerate(ranked_queries(every, result, embeddings, records, k=32, same_camera=same_camera)):
         assert ranked.query == records[row]
         assert ranked.title == str(row)
         assert ranked.average_precision == result.average_precision[row]
-        assert list(ranked.correct) == [match.identity == ranked.query.identity for match in ranked.matches]
-        assert ranked.correct.index(True) + 1 == result.first_rank[row]
-        own_camera = (ranked.query.identity, ranked.query.camera)
-        assert own_camera not in [(match.identity, match.camera) for match in ranked.matches]
-        others = [record for record in records[8:] if (record.identity, record.camera) != own_camera]
-        assert sorted(map(str, others)) == sorted(map(str, ranked.matches))
-    assert len(ranked_queries({"best": 0}, result, embeddings, records)[0].matches) == 10
+        own_camera = [(m.identity, m.camera) == (ranked.query.identity, ranked.query.camera) for m in ranked.matches]
+        assert ranked.ignored == [own and same_camera == "ignore" for own in own_camera]
+        counted = [place for place, ignored in enumerate(ranked.ignored) if not ignored]
+        right = [ranked.correct[place] for place in counted]
+        assert right == [ranked.matches[place].identity == ranked.query.identity for place in counted]
+        assert not any(ranked.correct[place] for place, ignored in enumerate(ranked.ignored) if ignored)
+        assert right.index(True) + 1 == result.first_rank[row]
+        by_name = {record.path: float(score) for record, score in zip(records[8:], similarities[row], strict=True)}
+        assert ranked.scores == pytest.approx([by_name[match.path] for match in ranked.matches], abs=1e-6)
+        assert ranked.scores == sorted(ranked.scores, reverse=True)
+
+
+def test_a_list_has_ten_that_count_and_at_most_three_that_do_not():
+    records = [ReIDRecord(Path(f"{k}.jpg"), 1, 0) for k in range(6)]
+    records += [ReIDRecord(Path(f"other {k}.jpg"), 2 + k % 3, k) for k in range(20)] + [ReIDRecord(Path("x"), 1, 9)]
+    embeddings = torch.linspace(1, 0, len(records))[:, None]
+    labels = labels_of(records[:1]), labels_of(records[1:])
+    result = evaluate_similarities(np.linspace(1, 0, len(records) - 1)[None], *labels)
+    (ranked,) = ranked_queries({"best": 0}, result, embeddings, records)
+    assert [match.path.name for match in ranked.matches] == [
+        *(f"{k}.jpg" for k in (1, 2, 3)), *(f"other {k}.jpg" for k in range(10)),
+    ]  # fmt: skip
+    assert ranked.ignored == [True] * 3 + [False] * 10
+
+
+def test_lists_of_other_similarities_follow_those():
+    embeddings, records, result = problem()
+    similarities = (embeddings[:8] @ embeddings[8:].T).numpy()
+    chosen = {"best": 3, "worst": 1}
+    expected = ranked_queries(chosen, result, embeddings, records)
+    found = ranked_by_similarity(chosen, result, matrix_blocks(similarities[[3, 1]]), records)
+    assert [one.matches for one in found] == [one.matches for one in expected]
+    turned = ranked_by_similarity(chosen, result, matrix_blocks(-similarities[[3, 1]]), records, k=40)
+    assert [one.matches[0] for one in turned] != [one.matches[0] for one in expected]
 
 
 def test_a_row_each_is_needed():
