@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.embedding_file import EmbeddingSet
+from dgreid.evaluation.embedding_file import SUFFIX, EmbeddingSet
+
+
+def method_files(places: Sequence[Path]) -> dict[str, Path]:
+    """Files by name of their method, which is the file's name without .npz.
+
+    Args:
+        places: files, and folders whose .npz files are meant, in the order of their names.
+
+    Raises:
+        InputError: no such file, a folder without any, or two of one name.
+    """
+    files: dict[str, Path] = {}
+    for place in places:
+        found = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+        if not found:
+            raise InputError(f"{place}: no {SUFFIX} file in this folder; give files of embeddings or a folder of them")
+        for path in found:
+            if path.stem in files:
+                raise InputError(f"{files[path.stem]} and {path}: two methods are called {path.stem}; rename a file")
+            if not path.is_file():
+                raise InputError(f"{path}: there is no such file of embeddings")
+            files[path.stem] = path
+    return files
 
 
 def rows_like(reference: EmbeddingSet, given: EmbeddingSet, split: str, names: tuple[str, str]) -> NDArray[np.int64]:

@@ -10,10 +10,27 @@ from numpy.typing import NDArray
 
 from dgreid.errors import check_one_of
 from dgreid.evaluation.bootstrap import Interval, paired_difference
+from dgreid.evaluation.labels import Numbers
 from dgreid.evaluation.ranking import RetrievalResult
 
 Unit: TypeAlias = Literal["query", "identity"]
 UNITS = ("query", "identity")
+
+
+class Comparing(NamedTuple):
+    """How methods are compared.
+
+    Attributes:
+        baseline: name of the method that the others are compared with; "" for the first.
+        unit: what a resample draws: single queries, or all queries of an identity at once.
+        resamples: number of resamples.
+        seed: of the draws; all methods and both figures see the same.
+    """
+
+    baseline: str = ""
+    unit: Unit = "query"
+    resamples: int = 10_000
+    seed: int = 0
 
 
 class Difference(NamedTuple):
@@ -35,37 +52,34 @@ class Difference(NamedTuple):
 
 
 def differences(
-    results: Mapping[str, RetrievalResult],
-    baseline: str,
-    identities: NDArray[np.int64],
-    unit: Unit = "query",
-    resamples: int = 10_000,
-    seed: int = 0,
+    results: Mapping[str, RetrievalResult], identities: NDArray[np.int64], comparing: Comparing
 ) -> list[Difference]:
     """Every other method against the baseline, with 95 % intervals by the paired bootstrap.
 
     Args:
         results: figures by name of method, all of the same queries in the same order.
-        baseline: one of the names.
         identities: (Q,) of the queries.
-        unit: what a resample draws: single queries, or all queries of an identity at once.
-        resamples: number of resamples.
-        seed: of the draws; all methods and both figures see the same.
+        comparing: how.
 
     Raises:
         InputError: an unknown name or unit, or too few queries or identities for an interval.
     """
+    baseline = comparing.baseline or next(iter(results))
     check_one_of("baseline", baseline, results)
-    check_one_of("unit", unit, UNITS)
-    groups = identities if unit == "identity" else None
+    check_one_of("unit", comparing.unit, UNITS)
+    groups = identities if comparing.unit == "identity" else None
+
+    def interval(ours: Numbers, theirs: Numbers) -> Interval:
+        return paired_difference(ours, theirs, groups, comparing.resamples, comparing.seed)
+
     against = results[baseline]
     return [
         Difference(
             method,
             baseline,
-            unit,
-            paired_difference(result.average_precision, against.average_precision, groups, resamples, seed),
-            paired_difference(first_is_right(result), first_is_right(against), groups, resamples, seed),
+            comparing.unit,
+            interval(result.average_precision, against.average_precision),
+            interval(first_is_right(result), first_is_right(against)),
         )
         for method, result in results.items()
         if method != baseline

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgreid.errors import InputError
-from dgreid.evaluation.alignment import rows_like
+from dgreid.evaluation.alignment import method_files, rows_like
 from dgreid.evaluation.embedding_file import EmbeddingSet
 
 NAMES = ("first", "second")
@@ -89,3 +89,25 @@ def test_a_path_more_often_is_refused_though_no_path_is_new():
     paths[5] = paths[4]
     with pytest.raises(InputError, match=r"0 paths are only in second; 1 paths are only in first, such as 5.jpg"):
         rows_like(a_set(), a_set()._replace(paths=paths), "gallery", NAMES)
+
+
+def test_files_and_folders_by_name_of_method(tmp_path):
+    for name in ("il.npz", "fb.npz", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "m3l.npz").touch()
+    found = method_files([tmp_path / "old" / "m3l.npz", tmp_path])
+    assert list(found) == ["m3l", "fb", "il"]
+    assert found["fb"] == tmp_path / "fb.npz"
+
+
+def test_files_that_are_not_there_or_have_one_name_are_refused(tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(InputError, match=r"old: no .npz file in this folder"):
+        method_files([tmp_path / "old"])
+    with pytest.raises(InputError, match=r"none.npz: there is no such file"):
+        method_files([tmp_path / "none.npz"])
+    for path in (tmp_path / "fb.npz", tmp_path / "old" / "fb.npz"):
+        path.touch()
+    with pytest.raises(InputError, match="two methods are called fb; rename a file"):
+        method_files([tmp_path, tmp_path / "old"])
