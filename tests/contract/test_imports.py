@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "callbacks": FOUNDATION,
     "loggers": FOUNDATION,
     "run": BELOW_RUN,
-    "commands": BELOW_RUN | {"run"},
+    "export": BELOW_RUN | {"run"},
+    "commands": BELOW_RUN | {"run", "export"},
 }
 COMMANDS = ("train.py", "evaluate.py")  # and every __main__.py
 
@@ -42,6 +43,9 @@ OWNERS = {
     "omegaconf": ("run/", *COMMANDS),
     "faiss": ("evaluation/neighbours.py",),
     "wandb": ("loggers.py", "run/"),
+    "onnx": ("export/onnx_file.py",),
+    "onnxscript": (),  # torch's exporter imports it
+    "onnxruntime": ("export/onnx_file.py",),
 }
 
 

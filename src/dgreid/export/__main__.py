@@ -1,0 +1,33 @@
+"""``python -m dgreid.export``: see ``conf/export.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dgreid.errors import InputError
+from dgreid.export.exporting import export_run
+from dgreid.run.compose import command
+from dgreid.run.guards import names
+
+
+def export(config: DictConfig) -> None:
+    """Writes the file or folder that was asked for, and says what it is.
+
+    Raises:
+        InputError: no such run, checkpoint or format; something is in the way; or the export differs from the run.
+    """
+    given = {key: names(config[key], key) for key in ("run", "checkpoint")}
+    for key, values in given.items():
+        if len(values) > 1:
+            raise InputError(f"{key} names {len(values)}: one at a time, or several by -m {key}={','.join(values)}")
+    output = None if config.output is None else Path(config.output)
+    lines = export_run(Path(given["run"][0]), config.format, given["checkpoint"][0], config.target, output)
+    print("\n".join(lines))
+
+
+main = command(export, "export")
+
+if __name__ == "__main__":
+    main()
