@@ -133,6 +133,18 @@ def test_what_an_approximate_index_does_not_find_is_marked():
     assert np.isfinite(found.scores[~missing]).all()
 
 
+def test_parts_that_are_searched_apart_make_up_the_whole():
+    """As the documentation tells to do it over machines."""
+    gallery, queries, k = vectors(300), vectors(20, seed=1), 9
+    parts = [NeighbourIndex.build(gallery[start:stop]) for start, stop in ((0, 100), (100, 170), (170, 300))]
+    found = [index.search(queries, k) for index in parts]
+    starts = np.cumsum([0, *(index.size for index in parts[:-1])])
+    scores = np.hstack([one.scores for one in found])
+    indices = np.hstack([one.indices + start for one, start in zip(found, starts, strict=True)])
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(np.take_along_axis(indices, best, axis=1), oracle(queries, gallery, k)[1])
+
+
 def test_threads_are_of_the_call_alone(monkeypatch):
     during = []
     index = NeighbourIndex.build(vectors(20), threads=3)
