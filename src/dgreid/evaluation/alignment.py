@@ -23,7 +23,7 @@ def method_files(places: Sequence[Path]) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for place in places:
-        found = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+        found = sorted(place.glob(f"[!.]*{SUFFIX}")) if place.is_dir() else [place]
         if not found:
             raise InputError(f"{place}: no {SUFFIX} file in this folder; give files of embeddings or a folder of them")
         for path in found:

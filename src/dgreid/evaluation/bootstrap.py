@@ -74,9 +74,9 @@ def paired_difference(
     _, unit_of = np.unique(labels[both], return_inverse=True)
     sums, counts = np.bincount(unit_of, weights=differences), np.bincount(unit_of)
     if counts.size < FEWEST_UNITS:
+        what = "queries" if groups is None else "groups of queries"
         raise InputError(
-            f"{counts.size} {'queries' if groups is None else 'groups of queries'} have a figure by both methods; "
-            f"an interval needs at least {FEWEST_UNITS}"
+            f"{what} with a figure by both methods: {counts.size}; an interval needs {FEWEST_UNITS} or more"
         )
     low, high = np.quantile(_resampled_means(sums, counts, resamples, seed), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(differences.mean()), float(low), float(high), level, resamples, differences.size, counts.size)

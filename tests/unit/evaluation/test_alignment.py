@@ -92,7 +92,7 @@ def test_a_path_more_often_is_refused_though_no_path_is_new():
 
 
 def test_files_and_folders_by_name_of_method(tmp_path):
-    for name in ("il.npz", "fb.npz", "notes.txt"):
+    for name in ("il.npz", "fb.npz", "notes.txt", ".il.4711.npz"):  # the last is being written
         (tmp_path / name).touch()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "m3l.npz").touch()

@@ -127,9 +127,9 @@ def test_queries_of_one_identity_need_the_cluster_bootstrap():
     [
         (([0.5, 0.5], [0.5]), r"shapes \(2,\) and \(1,\)"),
         (([0.5, 0.5], [0.5, 0.5], [1]), r"groups \(1,\)"),
-        (([0.5, NAN], [0.5, 0.5]), "1 queries have a figure by both methods; an interval needs at least 2"),
-        (([0.5, NAN], [NAN, 0.5]), "0 queries"),
-        (([0.5, 0.4], [0.5, 0.5], [3, 3]), "1 groups of queries"),
+        (([0.5, NAN], [0.5, 0.5]), "queries with a figure by both methods: 1; an interval needs 2 or more"),
+        (([0.5, NAN], [NAN, 0.5]), "methods: 0;"),
+        (([0.5, 0.4], [0.5, 0.5], [3, 3]), "groups of queries with a figure by both methods: 1"),
         (([0.5, 0.5], [0.5, 0.5], None, 0), "resamples=0: at least 1"),
         (([0.5, 0.5], [0.5, 0.5], None, 10, 0, 95), "level=95: between 0 and 1"),
     ],
