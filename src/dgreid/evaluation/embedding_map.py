@@ -17,6 +17,7 @@ MOST_COLOURED = 20
 MOST_OF_A_PERSON = 20
 COMPONENTS = 50
 PERPLEXITY = 30.0
+STEPS = 500  # of t-SNE; as many again take a thousand images no further
 FEWEST, LARGEST_EXACT = 5, 100  # images that t-SNE can lay out, and up to which its approximation saves no time
 
 
@@ -93,7 +94,7 @@ def plane_of(embeddings: NDArray[np.float32], seed: int = 0) -> NDArray[np.float
 
     start = flat / flat[:, 0].std() * 1e-4  # as scikit-learn's own ``init="pca"``, whose solver is not seeded
     tsne = TSNE(
-        perplexity=min(PERPLEXITY, (len(flat) - 1) / 3), init=start, random_state=seed,
+        perplexity=min(PERPLEXITY, (len(flat) - 1) / 3), init=start, random_state=seed, max_iter=STEPS,
         method="exact" if len(flat) <= LARGEST_EXACT else "barnes_hut",
     )  # fmt: skip
     return np.asarray(tsne.fit_transform(components), dtype=np.float64)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.embedding_map import EmbeddingSample, sample_images
 from dgreid.evaluation.figures import embedding_map, precision_recall_curves, ranked_gallery, similarity_histograms
 from dgreid.evaluation.labels import Array, SameCamera
@@ -44,6 +45,7 @@ def observe(
     same_camera: SameCamera = "ignore",
     limits: tuple[float, float] = (-1.0, 1.0),
     seed: int = 0,
+    memory_limit: float = MEMORY_LIMIT,
 ) -> Observations:
     """Goes over all pairs once more, after the figures are known.
 
@@ -55,6 +57,7 @@ def observe(
         same_camera: the camera rule of the figures.
         limits: least and greatest similarity, for the histograms; those of unit vectors by default.
         seed: of the queries and images that are drawn.
+        memory_limit: MiB for the blocks.
 
     Raises:
         InputError: shapes do not fit or a similarity is NaN.
@@ -62,7 +65,7 @@ def observe(
     count = len(result.valid)
     chosen = telling_queries(result, seed=seed)
     labels = labels_of(records[:count]), labels_of(records[count:])
-    found = survey(block, *labels, list(chosen.values()), same_camera, limits)
+    found = survey(block, *labels, list(chosen.values()), same_camera, limits, memory_limit)
     ranked = ranked_by_similarity(chosen, result, matrix_blocks(found.similarities), records, same_camera=same_camera)
     sample = None if embeddings is None else sample_images(embeddings, records, count, seed=seed)
     return Observations(found.precision, found.pairs, ranked, sample)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.labels import Labels, Numbers, SameCamera, as_labels, candidates
 from dgreid.evaluation.pair_histograms import PairCounter, PairHistograms
 from dgreid.evaluation.precision_recall import RECALL_STEPS, interpolated_precision
@@ -36,6 +37,7 @@ def survey(
     rows: Sequence[int] = (),
     same_camera: SameCamera = "ignore",
     limits: tuple[float, float] = (-1.0, 1.0),
+    memory_limit: float = MEMORY_LIMIT,
 ) -> Survey:
     """Precision over recall, histograms of similarities and the similarities of some queries.
 
@@ -46,6 +48,7 @@ def survey(
         rows: the queries whose similarities are kept.
         same_camera: whether gallery images of the query's identity and camera are left out of precision and recall.
         limits: of the histograms; what lies outside is counted in the outermost bins.
+        memory_limit: MiB for the blocks.
 
     Raises:
         InputError: shapes do not fit or a similarity is NaN.
@@ -55,7 +58,7 @@ def survey(
     precisions = np.zeros(RECALL_STEPS + 1)
     valid = 0
     kept: dict[int, Numbers] = {}
-    all_rows = score_rows(block, len(queries.identities), len(gallery.identities))
+    all_rows = score_rows(block, len(queries.identities), len(gallery.identities), memory_limit)
     sets_of_all = candidates(queries, gallery, same_camera)
     for row, (scores, sets, camera) in enumerate(zip(all_rows, sets_of_all, queries.cameras, strict=True)):
         counter.add(scores, int(camera), np.concatenate(sets))

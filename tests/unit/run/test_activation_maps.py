@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 from torch.nn import functional
 
+from dgreid.data.transforms import normalise
+from dgreid.evaluation.activation_energy import channel_energy
+from dgreid.module import ReIDModule
 from dgreid.nets.small import small
+from dgreid.run import activation_maps
 from dgreid.run.activation_maps import last_maps
+from dgreid.run.released import NoTraining
+from dgreid.types import Features, ReIDBatch, ReIDRecord
 
 
 class WithoutNames(nn.Module):
@@ -45,3 +53,42 @@ def test_the_net_is_left_as_it_was():
     net = small(width=4).eval()
     last_maps(net, torch.randn(2, 3, 64, 32))
     assert not any(layer._forward_hooks for layer in net.modules())
+
+
+def batch_of(count):
+    images = torch.randint(0, 256, (count, 3, 64, 32), dtype=torch.uint8)
+    return ReIDBatch(images, *torch.zeros(3, count, dtype=torch.int64))
+
+
+def test_the_picture_shows_the_maps_of_normalised_images(tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(activation_maps, "activation_maps", lambda *told: shown.update(told=told) or told[-1])
+    module = ReIDModule(small(width=4), NoTraining(), [])
+    batch = batch_of(3)
+    records = [ReIDRecord(Path(f"{k}.jpg"), k, 0) for k in range(3)]
+    path = tmp_path / "activations.png"
+    assert activation_maps.activation_picture(module, batch, records, path) == path
+    of_records, pixels, energies, _ = shown["told"]
+    assert of_records == records
+    for image, array in zip(batch.images, pixels, strict=True):
+        assert torch.equal(torch.from_numpy(array).permute(2, 0, 1), image)
+    with torch.no_grad():
+        maps = module.net.eval().backbone(normalise(batch.images, module.mean, module.std))
+    assert maps.shape[2:] == energies.shape[1:] == (4, 2)
+    assert torch.equal(torch.from_numpy(energies), torch.from_numpy(channel_energy(maps)))
+
+
+def test_a_net_without_maps_gets_no_picture(tmp_path):
+    class WithoutMaps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3 * 64 * 32, 5)
+
+        def forward(self, images):
+            features = self.linear(images.flatten(1))
+            return Features(features, features)
+
+    module = ReIDModule(WithoutMaps(), NoTraining(), [])
+    records = [ReIDRecord(Path("0.jpg"), 0, 0)]
+    assert activation_maps.activation_picture(module, batch_of(1), records, tmp_path / "activations.png") is None
+    assert list(tmp_path.iterdir()) == []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,12 @@ from dgreid.types import UNKNOWN_CAMERA
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OTHERS, OTHERS_COLOUR = "", "#c8c8c8"
+OTHERS_COLOUR = "#c8c8c8"
 MARKERS = ("o", "s", "^", "D", "v", "P")
 PANEL_WIDTH, LEGEND_CHARACTERS, LINE_HEIGHT = 5.0, 66, 0.165
+LONGEST_NAME = 20
+
+_Number: TypeAlias = tuple[str, int]
 
 
 def embedding_map(samples: Mapping[str, EmbeddingSample], path: Path, seed: int = 0) -> Path:
@@ -35,63 +38,86 @@ def embedding_map(samples: Mapping[str, EmbeddingSample], path: Path, seed: int 
     parts = {name: sample.first(LARGEST_MAP // len(samples)) for name, sample in samples.items()}
     points = plane_of(np.concatenate([part.embeddings for part in parts.values()]), seed)
     panels = {"identity": _identities(parts), "camera": _cameras(parts), "domain": _domains(parts)}
-    legends = {title: wrapped(_named(groups), LEGEND_CHARACTERS // 2) for title, groups in panels.items()}
-    lines = max(legend_lines(labels, legend_columns(labels, LEGEND_CHARACTERS)) for labels in legends.values())
+    lines = max(
+        legend_lines(panel.legend, legend_columns(panel.legend, LEGEND_CHARACTERS)) for panel in panels.values()
+    )
     figure = new_figure(3 * PANEL_WIDTH, PANEL_WIDTH + LINE_HEIGHT * (lines + 1))
-    for axes, (title, groups) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        _scatter(axes, points, groups)
+    for axes, (title, panel) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        _scatter(axes, points, panel)
         axes.set_title(title, fontsize=11)
     return save(figure, path)
 
 
-def _scatter(axes: Axes, points: NDArray[Any], groups: Sequence[str]) -> None:
-    owners = np.array(groups)
-    others = owners == OTHERS
-    if others.any():
-        grey = f"others ({others.sum():,})"
-        axes.scatter(points[others, 0], points[others, 1], s=9, color=OTHERS_COLOUR, linewidths=0, label=grey)
-    for place, group in enumerate(_named(groups)):
+class _Panel(NamedTuple):
+    """The group of each point by name, and the groups that have a colour of their own, in the legend's words too."""
+
+    groups: list[str]
+    shown: list[str]
+    labels: list[str]
+
+    @property
+    def others(self) -> int:
+        """How many points are in the other groups."""
+        return sum(group not in self.shown for group in self.groups)
+
+    @property
+    def legend(self) -> list[str]:
+        """Its entries; the others come first, under the coloured points."""
+        return [*([f"others ({self.others:,})"] if self.others else []), *wrapped(self.labels, LEGEND_CHARACTERS // 2)]
+
+
+def _scatter(axes: Axes, points: NDArray[Any], panel: _Panel) -> None:
+    owners = np.array(panel.groups)
+    labels = iter(panel.legend)
+    if panel.others:
+        rest = points[~np.isin(owners, panel.shown)]
+        axes.scatter(rest[:, 0], rest[:, 1], s=9, color=OTHERS_COLOUR, linewidths=0, label=next(labels))
+    for place, group in enumerate(panel.shown):
+        own = points[owners == group]
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place // len(COLOURS) % len(MARKERS)]
         axes.scatter(
-            points[owners == group, 0], points[owners == group, 1], s=16, alpha=0.85, linewidths=0,
-            label=wrapped([group], LEGEND_CHARACTERS // 2)[0], color=COLOURS[place % len(COLOURS)],
-            marker=MARKERS[place // len(COLOURS) % len(MARKERS)],
-        )  # fmt: skip
+            own[:, 0], own[:, 1], s=16, color=colour, marker=marker, alpha=0.85, linewidths=0, label=next(labels)
+        )
     axes.set(xticks=[], yticks=[])
-    labels = axes.get_legend_handles_labels()[1]
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=legend_columns(labels, LEGEND_CHARACTERS),
+        loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=legend_columns(panel.legend, LEGEND_CHARACTERS),
         frameon=False, fontsize=8, borderaxespad=0,
     )  # fmt: skip
 
 
-def _named(groups: Sequence[str]) -> list[str]:
-    """The groups with a colour of their own."""
-    return [group for group in dict.fromkeys(groups) if group != OTHERS]
-
-
-def _identities(parts: Mapping[str, EmbeddingSample]) -> list[str]:
+def _identities(parts: Mapping[str, EmbeddingSample]) -> _Panel:
     each = max(1, MOST_COLOURED // len(parts))
-    return [
-        f"{_prefix(parts, name)}{identity}" if identity in part.shown[:each] else OTHERS
-        for name, part in parts.items()
-        for identity in part.identities.tolist()
-    ]
+    seen = [(name, identity) for name, part in parts.items() for identity in part.identities.tolist()]
+    coloured = {(name, identity) for name, part in parts.items() for identity in part.shown[:each]}
+    return _numbered(parts, seen, coloured)
 
 
-def _cameras(parts: Mapping[str, EmbeddingSample]) -> list[str]:
-    seen = [
-        f"{_prefix(parts, name)}{'unknown' if camera == UNKNOWN_CAMERA else camera}"
-        for name, part in parts.items()
-        for camera in part.cameras.tolist()
-    ]
-    shown = {label for label, _ in Counter(seen).most_common(MOST_COLOURED)}
-    return [label if label in shown else OTHERS for label in seen]
+def _cameras(parts: Mapping[str, EmbeddingSample]) -> _Panel:
+    seen = [(name, camera) for name, part in parts.items() for camera in part.cameras.tolist()]
+    return _numbered(parts, seen, {camera for camera, _ in Counter(seen).most_common(MOST_COLOURED)})
 
 
-def _domains(parts: Mapping[str, EmbeddingSample]) -> list[str]:
-    return [name for name, part in parts.items() for _ in part.identities]
+def _domains(parts: Mapping[str, EmbeddingSample]) -> _Panel:
+    return _Panel([name for name, part in parts.items() for _ in part.identities], list(parts), list(parts))
 
 
-def _prefix(parts: Mapping[str, EmbeddingSample], name: str) -> str:
-    """Identities and cameras of two domains are different ones, also where their numbers are the same."""
-    return f"{name} " if len(parts) > 1 else ""
+def _numbered(parts: Mapping[str, EmbeddingSample], seen: list[_Number], coloured: set[_Number]) -> _Panel:
+    """Groups that a domain numbers; in two domains the same number means two groups."""
+
+    def text(group: _Number, name: str) -> str:
+        known = "unknown" if group[1] == UNKNOWN_CAMERA else str(group[1])
+        return f"{name} {known}" if len(parts) > 1 else known
+
+    order = {name: place for place, name in enumerate(parts)}
+    shown = sorted(coloured & set(seen), key=lambda group: (order[group[0]], group[1]))
+    return _Panel(
+        groups=[text(group, group[0]) for group in seen],
+        shown=[text(group, group[0]) for group in shown],
+        labels=[text(group, _shortened(group[0])) for group in shown],
+    )
+
+
+def _shortened(name: str) -> str:
+    """A domain's name without its middle, where it is long: the legend of domains has it whole."""
+    start, end = LONGEST_NAME // 3, LONGEST_NAME - LONGEST_NAME // 3
+    return name if len(name) <= LONGEST_NAME else f"{name[:start]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LOOKS = ({"color": "#0072B2", "linestyle": "-"}, {"color": "#D55E00", "linestyle": "--"})
 PANEL_HEIGHT, EMPTY_EDGE = 2.5, 0.03
+FEW_PAIRS, MERGED = 5000, 4
 
 
 def similarity_histograms(pairs: PairHistograms, path: Path, similarity: str = "cosine similarity") -> Path:
@@ -28,6 +29,7 @@ def similarity_histograms(pairs: PairHistograms, path: Path, similarity: str = "
         path: the PNG to write.
         similarity: what the pairs were compared by, for the axis.
     """
+    pairs = _coarse(pairs)
     shown = [position for position in range(len(CAMERAS)) if pairs.counts[:, position].any()]
     figure = new_figure(8, 0.6 + PANEL_HEIGHT * len(shown))
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
@@ -47,6 +49,15 @@ def similarity_histograms(pairs: PairHistograms, path: Path, similarity: str = "
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9)
     _fit(panels[0], pairs)
     return save(figure, path)
+
+
+def _coarse(pairs: PairHistograms) -> PairHistograms:
+    """Wider bins where a class has few pairs, whose histogram would be a comb."""
+    totals = pairs.counts.sum(axis=2)
+    if not totals.any() or totals[totals > 0].min() >= FEW_PAIRS:
+        return pairs
+    counts = pairs.counts.reshape(*totals.shape, -1, MERGED)
+    return PairHistograms(pairs.edges[::MERGED], counts.sum(axis=3))
 
 
 def _fit(axes: Axes, pairs: PairHistograms) -> None:

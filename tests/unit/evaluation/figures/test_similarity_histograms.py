@@ -46,6 +46,8 @@ def test_a_single_pair_is_drawn(tmp_path, drawn):
     counts = np.zeros((2, 3, BINS), np.int64)
     counts[0, 0, BINS - 1] = 1
     similarity_histograms(PairHistograms(np.linspace(-1, 1, BINS + 1), counts), tmp_path / "similarities.png")
+    density = drawn[0].axes[0].patches[0].get_data().values  # of few pairs in wider bins
+    assert density.tolist() == [0] * (BINS // 4 - 1) + [BINS / 4 / 2]
     low, high = drawn[0].axes[0].get_xlim()
     assert low < 1 - 2 / BINS < 1 < high
     assert_readable(drawn[0])
