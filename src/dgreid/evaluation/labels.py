@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ from dgreid.types import UNKNOWN_CAMERA
 Array: TypeAlias = Tensor | NDArray[Any]
 Numbers: TypeAlias = NDArray[Any]
 SameCamera: TypeAlias = Literal["ignore", "keep"]
+
+QUERIES_AT_ONCE = 256
 
 
 class Labels(NamedTuple):
@@ -42,8 +45,61 @@ class Candidates(NamedTuple):
     junk: NDArray[np.int64]
 
 
+class CandidatePairs(NamedTuple):
+    """Pairs of a query and a gallery image of its identity, by query, then by gallery index.
+
+    Attributes:
+        queries: (n,) which query, counted from the first one asked for.
+        columns: (n,) gallery index.
+        junk: (n,) whether the pair is taken out of the query's ranking; the others are matches.
+    """
+
+    queries: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    junk: NDArray[np.bool_]
+
+
+class CandidateLists:
+    """Finds the gallery images of the queries' identities. An unknown camera (-1) is never the same camera.
+
+    Args:
+        query: labels of the queries, as :func:`as_labels` gives them.
+        gallery: labels of the gallery, likewise.
+        same_camera: what becomes of gallery images of the query's identity and camera: ``ignore`` takes them out of
+            its ranking (the field's rule), ``keep`` counts them as matches.
+
+    Attributes:
+        longest: the most gallery images that any query's identity has.
+
+    Raises:
+        InputError: another value of ``same_camera``.
+    """
+
+    def __init__(self, query: Labels, gallery: Labels, same_camera: SameCamera = "ignore") -> None:
+        check_one_of("same_camera", same_camera, ("ignore", "keep"))
+        self._ignore = same_camera == "ignore"
+        self._query_cameras, self._gallery_cameras = np.asarray(query.cameras), np.asarray(gallery.cameras)
+        identities = np.asarray(gallery.identities)
+        self._order = np.argsort(identities, kind="stable")
+        self._starts = np.searchsorted(identities, query.identities, "left", sorter=self._order)
+        self._counts = np.searchsorted(identities, query.identities, "right", sorter=self._order) - self._starts
+        self.longest = int(self._counts.max(initial=0))
+
+    def pairs(self, start: int, stop: int) -> CandidatePairs:
+        """The pairs of queries start..stop-1."""
+        counts = self._counts[start:stop]
+        queries = np.repeat(np.arange(len(counts)), counts)
+        before = np.cumsum(counts) - counts
+        columns = self._order[np.arange(len(queries)) + np.repeat(self._starts[start:stop] - before, counts)]
+        cameras = np.repeat(self._query_cameras[start:stop], counts)
+        junk = (self._gallery_cameras[columns] == cameras) & (cameras != UNKNOWN_CAMERA) & self._ignore
+        return CandidatePairs(queries, columns, junk)
+
+
 def as_numbers(values: Array) -> Numbers:
     """The values as a numpy array on the CPU, without a copy where possible; half precision becomes float32."""
+    if isinstance(values, np.ndarray) and values.dtype != np.float16:
+        return values
     tensor = torch.as_tensor(values).detach().cpu()
     return (tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor).numpy()
 
@@ -78,24 +134,13 @@ def require_row_each(rows: Array, labels: Labels, name: str) -> None:
 
 
 def candidates(query: Labels, gallery: Labels, same_camera: SameCamera = "ignore") -> Iterator[Candidates]:
-    """For each query the gallery images of its identity. An unknown camera (-1) is never the same camera.
-
-    Args:
-        query: labels of the queries, as :func:`as_labels` gives them.
-        gallery: labels of the gallery, likewise.
-        same_camera: what becomes of gallery images of the query's identity and camera: ``ignore`` takes them out of
-            its ranking (the field's rule), ``keep`` counts them as matches.
-
-    Raises:
-        InputError: another value of ``same_camera``.
-    """
-    check_one_of("same_camera", same_camera, ("ignore", "keep"))
-    order = np.argsort(gallery.identities, kind="stable")
-    grouped = np.asarray(gallery.identities)[order]
-    starts = np.searchsorted(grouped, query.identities, "left")
-    stops = np.searchsorted(grouped, query.identities, "right")
-    cameras = np.asarray(gallery.cameras)
-    for start, stop, camera in zip(starts, stops, np.asarray(query.cameras), strict=True):
-        columns = order[start:stop]
-        junk = (cameras[columns] == camera) & (camera != UNKNOWN_CAMERA) & (same_camera == "ignore")
-        yield Candidates(columns[~junk], columns[junk])
+    """For each query in turn the gallery images of its identity; arguments and errors of :class:`CandidateLists`."""
+    lists = CandidateLists(query, gallery, same_camera)
+    count = len(query.identities)
+    for start in range(0, count, QUERIES_AT_ONCE):
+        stop = min(start + QUERIES_AT_ONCE, count)
+        pairs = lists.pairs(start, stop)
+        bounds = np.searchsorted(pairs.queries, np.arange(stop - start + 1))
+        for left, right in pairwise(bounds.tolist()):
+            columns, junk = pairs.columns[left:right], pairs.junk[left:right]
+            yield Candidates(columns[~junk], columns[junk])

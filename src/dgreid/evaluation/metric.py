@@ -9,8 +9,10 @@ from torchmetrics import Metric
 
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Labels
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT
+from dgreid.evaluation.labels import Labels, SameCamera
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_embeddings
+from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 
 
 class RetrievalMetric(Metric):
@@ -24,17 +26,28 @@ class RetrievalMetric(Metric):
         identities: (N,) int64 of queries, then gallery.
         cameras: (N,) int64 likewise, -1 where unknown.
         query_count: how many of them are queries.
+        same_camera: ``ignore`` or ``keep`` gallery images of the query's identity and camera.
+        memory_limit: MiB for the blocks of similarities.
     """
 
     full_state_update = False
 
-    def __init__(self, identities: Tensor, cameras: Tensor, query_count: int) -> None:
+    def __init__(
+        self,
+        identities: Tensor,
+        cameras: Tensor,
+        query_count: int,
+        same_camera: SameCamera = "ignore",
+        memory_limit: float = MEMORY_LIMIT,
+    ) -> None:
         super().__init__(sync_on_compute=False)
         if not 0 < query_count < len(identities):
             raise InputError(f"{query_count} queries among {len(identities)} images; both sets need at least one image")
         self.identities = identities
         self.cameras = cameras
         self.query_count = query_count
+        self.same_camera = same_camera
+        self.memory_limit = memory_limit
         self._rows: Tensor | None = None
         self._seen = torch.zeros(len(identities), dtype=torch.bool)
 
@@ -109,9 +122,19 @@ class RetrievalMetric(Metric):
         """Identities and cameras of the gallery."""
         return Labels(self.identities[self.query_count :], self.cameras[self.query_count :])
 
+    @property
+    def score_block(self) -> ScoreBlock:
+        """The similarities of the queries to the gallery, for other figures than these; on rank 0 once computed.
+
+        Raises:
+            InputError: embeddings are missing or not finite.
+        """
+        return embedding_blocks(self.embeddings[: self.query_count], self.embeddings[self.query_count :])
+
     def _score(self) -> RetrievalResult:
         query, gallery = self.embeddings[: self.query_count], self.embeddings[self.query_count :]
-        return evaluate_embeddings(query, gallery, self.query_labels, self.gallery_labels)
+        labels = (self.query_labels, self.gallery_labels)
+        return evaluate_embeddings(query, gallery, *labels, self.same_camera, self.memory_limit)
 
     def _store(self, embeddings: Tensor, indices: Tensor) -> None:
         if int(indices.min()) < 0 or int(indices.max()) >= len(self._seen):

@@ -1,10 +1,11 @@
 """Exact retrieval figures from the ranks of the positives, counted in blocks of queries.
 
 Three entries: from embeddings, from a matrix of similarities, and from a function that computes blocks of
-similarities (for methods that learn how to match). No row is sorted as a whole and no queries x gallery matrix is made.
+similarities (for methods that learn how to match). No queries x gallery matrix is made. What is on a GPU is counted
+there, all else by numpy.
 
 Rules of the field: gallery images with the query's identity and camera are taken out of its ranking (never where the
-camera is unknown); a query without any match is not counted, but reported.
+camera is unknown, and not with ``same_camera="keep"``); a query without any match is not counted, but reported.
 
 Ties: average precision treats equal scores as one threshold, as scikit-learn's ``average_precision_score`` does, so
 it does not depend on the order of the gallery. Ranks (CMC, mINP) break ties by the smaller gallery index, so they
@@ -19,8 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Array, Candidates, Labels, Numbers, as_labels, candidates, require_row_each
-from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks, matrix_blocks, score_rows
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
+from dgreid.evaluation.counting import HostCounter
+from dgreid.evaluation.device_counting import DeviceCounter
+from dgreid.evaluation.labels import Array, CandidateLists, Labels, SameCamera, as_labels, require_row_each
+from dgreid.evaluation.query_figures import QueryFigures, query_figures
+from dgreid.evaluation.similarity import ScoreBlock, checked_block, embedding_blocks, matrix_blocks
 
 CMC_RANKS = 50
 
@@ -35,6 +40,7 @@ class RetrievalResult(NamedTuple):
         average_precision: (Q,) of each query, NaN where it is not valid.
         first_rank: (Q,) rank of each query's first match, from 1; 0 where it is not valid.
         valid: (Q,) whether the query has a match in the gallery.
+        inverse_negative_penalty: (Q,) of each query, NaN where it is not valid.
     """
 
     mean_average_precision: float
@@ -43,6 +49,17 @@ class RetrievalResult(NamedTuple):
     average_precision: NDArray[np.float64]
     first_rank: NDArray[np.int64]
     valid: NDArray[np.bool_]
+    inverse_negative_penalty: NDArray[np.float64]
+
+    def rank_accuracy(self, rank: int) -> float:
+        """Share of valid queries whose first match stands at ``rank``, from 1, or before it: CMC at any rank.
+
+        Raises:
+            InputError: there is no such rank.
+        """
+        if rank < 1:
+            raise InputError(f"rank={rank}: ranks count from 1")
+        return float(np.mean(self.first_rank[self.valid] <= rank))
 
     def summary(self) -> dict[str, float | int]:
         """The usual figures by their usual names: fractions 0..1, and how many queries counted and did not."""
@@ -58,50 +75,68 @@ class RetrievalResult(NamedTuple):
         }
 
 
-class QueryResult(NamedTuple):
-    """Average precision, rank of the first match (from 1) and inverse negative penalty of one valid query."""
-
-    average_precision: float
-    first_rank: int
-    inverse_negative_penalty: float
-
-
-def evaluate_embeddings(query: Array, gallery: Array, query_labels: Labels, gallery_labels: Labels) -> RetrievalResult:
+def evaluate_embeddings(
+    query: Array,
+    gallery: Array,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    same_camera: SameCamera = "ignore",
+    memory_limit: float = MEMORY_LIMIT,
+) -> RetrievalResult:
     """Ranks the gallery by the inner product of embeddings, which are compared as they are given.
 
     Args:
-        query: (Q, D) embeddings at unit length; float64 is compared in float64, all else in float32.
-        gallery: (G, D) likewise.
+        query: (Q, D) embeddings at unit length, of any floating point type; the products are float64 if either side
+            is, else float32.
+        gallery: (G, D) likewise; products and counts are made where it lies (CPU or GPU), and rounded as there.
         query_labels: identities and cameras of the queries.
         gallery_labels: identities and cameras of the gallery.
+        same_camera: ``ignore`` takes gallery images of the query's identity and camera out of its ranking, ``keep``
+            counts them as matches.
+        memory_limit: MiB that the blocks of similarities and the work on them may take; what the matrix product
+            itself needs, and 16 MiB where half precision is widened, come on top.
 
     Raises:
-        InputError: shapes do not fit, a value is not finite, or no query has a match.
+        InputError: shapes do not fit, a value is not finite, no query has a match, or the memory is too small.
     """
     require_row_each(query, query_labels, "query")
     require_row_each(gallery, gallery_labels, "gallery")
-    return evaluate_blocks(embedding_blocks(query, gallery), query_labels, gallery_labels)
+    return evaluate_blocks(embedding_blocks(query, gallery), query_labels, gallery_labels, same_camera, memory_limit)
 
 
-def evaluate_similarities(similarities: Array, query_labels: Labels, gallery_labels: Labels) -> RetrievalResult:
+def evaluate_similarities(
+    similarities: Array,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    same_camera: SameCamera = "ignore",
+    memory_limit: float = MEMORY_LIMIT,
+) -> RetrievalResult:
     """Ranks the gallery by a given matrix.
 
     Args:
         similarities: (Q, G), larger is more similar (negate distances).
         query_labels: identities and cameras of the queries.
         gallery_labels: identities and cameras of the gallery.
+        same_camera: as in :func:`evaluate_embeddings`.
+        memory_limit: MiB for the work on a block of the matrix.
 
     Raises:
-        InputError: shapes do not fit, a similarity is NaN, or no query has a match.
+        InputError: shapes do not fit, a similarity is NaN, no query has a match, or the memory is too small.
     """
     shape = tuple(similarities.shape)
     expected = (len(query_labels.identities), len(gallery_labels.identities))
     if shape != expected:
         raise InputError(f"similarities have shape {shape}, expected (queries, gallery) = {expected}")
-    return evaluate_blocks(matrix_blocks(similarities), query_labels, gallery_labels)
+    return evaluate_blocks(matrix_blocks(similarities), query_labels, gallery_labels, same_camera, memory_limit)
 
 
-def evaluate_blocks(block: ScoreBlock, query_labels: Labels, gallery_labels: Labels) -> RetrievalResult:
+def evaluate_blocks(
+    block: ScoreBlock,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    same_camera: SameCamera = "ignore",
+    memory_limit: float = MEMORY_LIMIT,
+) -> RetrievalResult:
     """Ranks the gallery by similarities that are computed a block of queries at a time.
 
     Args:
@@ -109,73 +144,43 @@ def evaluate_blocks(block: ScoreBlock, query_labels: Labels, gallery_labels: Lab
             ascending, adjoining ranges, and may overwrite the block it returned before.
         query_labels: identities and cameras of the queries.
         gallery_labels: identities and cameras of the gallery.
+        same_camera: as in :func:`evaluate_embeddings`.
+        memory_limit: MiB for one block, float64 at most, and the work on it.
 
     Raises:
-        InputError: shapes do not fit, a similarity is NaN, or no query has a match.
+        InputError: shapes do not fit, a similarity is NaN, no query has a match, or the memory is too small.
     """
     queries, gallery = as_labels(query_labels, "query"), as_labels(gallery_labels, "gallery")
-    rows = score_rows(block, len(queries.identities), len(gallery.identities))
-    results = [
-        rank_query(scores, sets) if sets.positives.size else None
-        for scores, sets in zip(rows, candidates(queries, gallery), strict=True)
-    ]
-    return _mean_over_queries(results)
+    count, size = len(queries.identities), len(gallery.identities)
+    lists = CandidateLists(queries, gallery, same_camera)
+    if not count:
+        raise InputError("there are no queries; give at least one query image")
+
+    def figures(start: int, stop: int) -> QueryFigures:
+        scores = checked_block(block, start, stop, size)
+        counter = HostCounter(scores, start) if isinstance(scores, np.ndarray) else DeviceCounter(scores, start)
+        return query_figures(counter, lists.pairs(start, stop), stop - start)
+
+    ranges = block_ranges(count, queries_per_block(size, memory_limit, lists.longest))
+    parts = [figures(start, stop) for start, stop in ranges]
+    return _summarise(QueryFigures(*map(np.concatenate, zip(*parts, strict=True))), same_camera)
 
 
-def rank_query(scores: Numbers, sets: Candidates) -> QueryResult:
-    """The figures of one query, by counting how many gallery images score above each positive.
-
-    Args:
-        scores: (G,) similarity to each gallery image.
-        sets: the query's positives, at least one, and its junk.
-    """
-    thresholds = scores[sets.positives]
-    above, not_below = _count_from(scores, thresholds, sets.junk)
-    positives_not_below = thresholds.size - np.searchsorted(np.sort(thresholds), thresholds, "left")
-    ranks = above + 1
-    for position in np.flatnonzero(not_below - above > 1):
-        ranks[position] += _tied_before(scores, sets.positives[position], sets.junk)
-    return QueryResult(
-        average_precision=float(np.mean(positives_not_below / not_below)),
-        first_rank=int(ranks.min()),
-        inverse_negative_penalty=float(ranks.size / ranks.max()),
-    )
-
-
-def _count_from(
-    scores: Numbers, thresholds: Numbers, junk: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many gallery images that are not junk score above, and not below, each threshold."""
-    contenders = np.sort(scores[scores >= thresholds.min()])
-    above = contenders.size - np.searchsorted(contenders, thresholds, "right")
-    not_below = contenders.size - np.searchsorted(contenders, thresholds, "left")
-    if junk.size:
-        junk_scores = scores[junk][:, None]
-        above -= np.count_nonzero(junk_scores > thresholds, axis=0)
-        not_below -= np.count_nonzero(junk_scores >= thresholds, axis=0)
-    return above, not_below
-
-
-def _tied_before(scores: Numbers, column: int, junk: NDArray[np.int64]) -> int:
-    """How many gallery images before ``column``, junk aside, have its score."""
-    tied = np.count_nonzero(scores[:column] == scores[column])
-    return int(tied - np.count_nonzero(scores[junk[junk < column]] == scores[column]))
-
-
-def _mean_over_queries(results: list[QueryResult | None]) -> RetrievalResult:
-    counted = [result for result in results if result is not None]
-    if not counted:
+def _summarise(figures: QueryFigures, same_camera: SameCamera) -> RetrievalResult:
+    valid = figures.first_rank > 0
+    if not valid.any():
+        rule = "same identity, another camera" if same_camera == "ignore" else "same identity"
         raise InputError(
-            f"none of the {len(results)} queries has a match in the gallery (same identity, another camera); "
+            f"none of the {len(valid)} queries has a match in the gallery ({rule}); "
             "check identities and cameras, or mark unknown cameras with -1"
         )
-    first_ranks = np.array([0 if result is None else result.first_rank for result in results], dtype=np.int64)
-    found = first_ranks[first_ranks > 0]
+    found = figures.first_rank[valid]
     return RetrievalResult(
-        mean_average_precision=float(np.mean([result.average_precision for result in counted])),
+        mean_average_precision=float(np.mean(figures.average_precision[valid])),
         cmc=np.array([np.mean(found <= rank) for rank in range(1, CMC_RANKS + 1)]),
-        mean_inverse_negative_penalty=float(np.mean([result.inverse_negative_penalty for result in counted])),
-        average_precision=np.array([np.nan if result is None else result.average_precision for result in results]),
-        first_rank=first_ranks,
-        valid=first_ranks > 0,
+        mean_inverse_negative_penalty=float(np.mean(figures.inverse_negative_penalty[valid])),
+        average_precision=figures.average_precision,
+        first_rank=figures.first_rank,
+        valid=valid,
+        inverse_negative_penalty=figures.inverse_negative_penalty,
     )

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from dgreid.errors import InputError
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
 from dgreid.evaluation.labels import Array, Numbers, as_numbers
+from dgreid.evaluation.matrices import as_matrix, dtype_name, on_accelerator
 
 ScoreBlock: TypeAlias = Callable[[int, int], Array]
 """``block(start, stop)`` is (stop - start, G): how similar queries start..stop-1 are to each gallery image."""
 
-BLOCK_BYTES = 128 * 2**20
-BLOCK_QUERIES = 512  # longer blocks make a matrix product no faster
+TILE_BYTES = 16 * 2**20  # of the gallery, widened at once
 
 
 def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
-    """Inner products of embeddings, which are compared as they are given.
+    """Inner products of embeddings, which are compared as they are given, where the gallery is.
 
     The inner product ranks like the cosine, and like the Euclidean distance, only at unit length.
 
+    Products are float64 if either side is, else float32: half precision is widened piece by piece before it is
+    multiplied. On a GPU they are rounded as torch's matrix product rounds there; TF32 costs digits and makes ties, and
+    is used only where the user turned it on (``torch.backends.cuda.matmul``, ``torch.set_float32_matmul_precision``).
+
     Args:
-        query: (Q, D) at unit length; float64 is compared in float64, all else in float32.
+        query: (Q, D) at unit length.
         gallery: (G, D) likewise.
 
     Returns:
@@ -32,65 +39,108 @@ def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
     Raises:
         InputError: not two matrices of one width, or a value is not finite.
     """
-    queries, targets = _floats(query, "query embeddings"), _floats(gallery, "gallery embeddings")
-    if queries.shape[1] != targets.shape[1]:
+    query, gallery = as_matrix(query, "query embeddings"), as_matrix(gallery, "gallery embeddings")
+    if query.shape[1] != gallery.shape[1]:
         raise InputError(
-            f"query embeddings have {queries.shape[1]} columns and gallery embeddings {targets.shape[1]}; "
+            f"query embeddings have {query.shape[1]} columns and gallery embeddings {gallery.shape[1]}; "
             "both must come from one net"
         )
-    dtype = np.result_type(queries, targets)
-    queries, targets = queries.astype(dtype, copy=False), targets.astype(dtype, copy=False)
-    buffer = np.empty((min(queries.shape[0], queries_per_block(targets.shape[0])), targets.shape[0]), dtype)
+    product = _Product(
+        torch.float64 if "float64" in (dtype_name(query), dtype_name(gallery)) else torch.float32,
+        gallery.device if isinstance(gallery, Tensor) and on_accelerator(gallery) else None,
+    )
+    size, width = gallery.shape
+    step = product.dtype.itemsize * max(1, width)
+    tile = max(1, size if product.dtype is getattr(torch, dtype_name(gallery)) else TILE_BYTES // step)
+    buffer = product.empty(0, size)
 
-    def block(start: int, stop: int) -> Numbers:
-        return np.matmul(queries[start:stop], targets.T, out=buffer[: stop - start])
+    def block(start: int, stop: int) -> Array:
+        nonlocal buffer
+        if len(buffer) < stop - start:
+            buffer = product.empty(stop - start, size)
+        queries, scores = product.bring(query[start:stop]), buffer[: stop - start]
+        for first in range(0, size, tile):
+            columns = slice(first, first + tile)
+            product.multiply(queries, product.bring(gallery[columns]), out=scores[:, columns])
+        return scores
 
     return block
 
 
 def matrix_blocks(similarities: Array) -> ScoreBlock:
     """Blocks of a (Q, G) matrix that exists already; larger is more similar (negate distances)."""
-    matrix = as_numbers(similarities)
-    return lambda start, stop: matrix[start:stop]
+    return lambda start, stop: similarities[start:stop]
 
 
-def queries_per_block(gallery_size: int) -> int:
-    """Queries whose similarities to the gallery, in float64 at most, fit in a block."""
-    return max(1, min(BLOCK_QUERIES, BLOCK_BYTES // (8 * max(1, gallery_size))))
-
-
-def score_rows(block: ScoreBlock, queries: int, gallery_size: int) -> Iterator[Numbers]:
-    """The similarities of each query in turn, (G,); a row holds only until the next one is drawn.
+def checked_block(block: ScoreBlock, start: int, stop: int, gallery_size: int) -> Array:
+    """A block as float32 or float64: a tensor where it lies on an accelerator, else a numpy array.
 
     Raises:
-        InputError: the gallery is empty, a block has the wrong shape or holds NaN.
+        InputError: the gallery is empty, or the block has the wrong shape.
     """
     if not gallery_size:
         raise InputError("the gallery is empty; give at least one gallery image")
-    size = queries_per_block(gallery_size)
-    for start in range(0, queries, size):
-        stop = min(start + size, queries)
-        scores = as_numbers(block(start, stop))
-        if scores.shape != (stop - start, gallery_size):
-            raise InputError(
-                f"similarities of queries {start}..{stop - 1} have shape {scores.shape}, expected "
-                f"{(stop - start, gallery_size)}: a row for each query, a column for each gallery image"
-            )
+    scores = block(start, stop)
+    if tuple(scores.shape) != (stop - start, gallery_size):
+        raise InputError(
+            f"similarities of queries {start}..{stop - 1} have shape {tuple(scores.shape)}, expected "
+            f"{(stop - start, gallery_size)}: a row for each query, a column for each gallery image"
+        )
+    if isinstance(scores, Tensor) and on_accelerator(scores):
+        return scores.detach() if scores.dtype in (torch.float32, torch.float64) else scores.detach().float()
+    numbers = as_numbers(scores)
+    return numbers if numbers.dtype in (np.float32, np.float64) else numbers.astype(np.float64)
+
+
+def score_rows(
+    block: ScoreBlock, queries: int, gallery_size: int, memory_limit: float = MEMORY_LIMIT
+) -> Iterator[Numbers]:
+    """The similarities of each query in turn, (G,) on the CPU; a row holds only until the next one is drawn.
+
+    Args:
+        block: the similarities.
+        queries: how many queries there are.
+        gallery_size: how many gallery images.
+        memory_limit: MiB for the blocks.
+
+    Raises:
+        InputError: the gallery is empty, a block has the wrong shape or holds NaN, or one row exceeds the memory.
+    """
+    for start, stop in block_ranges(queries, queries_per_block(gallery_size, memory_limit)):
+        scores = as_numbers(checked_block(block, start, stop, gallery_size))
         if np.isnan(scores.min()):  # the minimum passes NaN on and needs no second matrix
-            row = start + int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
-            raise InputError(f"similarities of query {row} contain NaN; find what made its embedding")
+            raise nan_error(start + int(np.flatnonzero(np.isnan(scores).any(axis=1))[0]))
         yield from scores
+        del scores
 
 
-def _floats(embeddings: Array, name: str) -> Numbers:
-    numbers = as_numbers(embeddings)
-    if numbers.ndim != 2:
-        raise InputError(f"{name} have shape {numbers.shape}; give a matrix with a row for each image")
-    if numbers.dtype not in (np.float32, np.float64):
-        raise InputError(f"{name} are {numbers.dtype}; give floating point numbers")
-    for start in range(0, numbers.shape[0], BLOCK_QUERIES):  # in blocks: no second matrix of their size
-        finite = np.isfinite(numbers[start : start + BLOCK_QUERIES]).all(axis=1)
-        if not finite.all():
-            row = start + int(np.flatnonzero(~finite)[0])
-            raise InputError(f"{name}: row {row} is NaN or infinite; check the weights and the image of that row")
-    return numbers
+def nan_error(query: int) -> InputError:
+    """What to say of a query whose similarities hold NaN."""
+    return InputError(f"similarities of query {query} contain NaN; find what made its embedding")
+
+
+class _Product(NamedTuple):
+    """In what precision and where a matrix product is computed.
+
+    Attributes:
+        dtype: float32 or float64.
+        device: None for numpy, whose BLAS is the faster one on CPUs; else torch's device.
+    """
+
+    dtype: torch.dtype
+    device: torch.device | None
+
+    def bring(self, part: Array) -> Any:
+        """The rows there and in that precision; themselves where they are so already."""
+        if self.device is None:
+            return as_numbers(part).astype(str(self.dtype).removeprefix("torch."), copy=False)
+        return torch.as_tensor(part).to(self.device, self.dtype)
+
+    def empty(self, rows: int, columns: int) -> Any:
+        """A matrix to write to."""
+        matrix = torch.empty(rows, columns, dtype=self.dtype, device=self.device or "cpu")
+        return matrix.numpy() if self.device is None else matrix
+
+    def multiply(self, rows: Any, columns: Any, out: Any) -> None:
+        """Writes the inner products of rows with columns, both (N, D)."""
+        (np.matmul if self.device is None else torch.matmul)(rows, columns.T, out=out)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from retrieval_problems import plain_figures, problem
 
 from dgreid.errors import InputError
-from dgreid.evaluation import similarity
+from dgreid.evaluation import block_sizes, matrices, similarity
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings, evaluate_similarities
 
@@ -22,61 +23,71 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 RULES = settings(deadline=None, derandomize=True, max_examples=40)
 
 
-def oracle(scores, query, gallery):
-    """The figures by plain loops over a full sort: (mAP, cmc, mINP, AP per query, first rank per query)."""
-    precisions, firsts, penalties = [], [], []
-    for row, identity, camera in zip(scores, *query, strict=True):
-        kept = [
-            (-row[j], j, gallery.identities[j] == identity)
-            for j in range(len(row))
-            if not (gallery.identities[j] == identity and gallery.cameras[j] == camera and camera != -1)
-        ]
-        matches = [match for _, _, match in sorted(kept)]
-        if not any(matches):
-            precisions.append(float("nan"))
-            firsts.append(0)
-            continue
-        ranks = [place for place, match in enumerate(matches, start=1) if match]
-        precisions.append(average_precision_score([m for *_, m in kept], [-s for s, *_ in kept]))
-        firsts.append(ranks[0])
-        penalties.append(len(ranks) / ranks[-1])
-    found = [first for first in firsts if first]
-    cmc = [sum(first <= k for first in found) / len(found) for k in range(1, 51)]
-    return np.nanmean(precisions), cmc, np.mean(penalties), precisions, firsts
-
-
-def problem(seed, queries=12, gallery=60, identities=6, cameras=3, levels=None, unknown=False):
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((queries, gallery))
-    if levels:
-        scores = np.round(scores * levels) / levels
-    low = -1 if unknown else 0
-    labels = [
-        Labels(rng.integers(0, identities, size), rng.integers(low, cameras, size)) for size in (queries, gallery)
-    ]
-    labels[0].identities[0] = identities + 5  # a query that nobody matches
-    labels[0].identities[1], labels[0].cameras[1] = 0, 0  # and one that somebody does
-    labels[1].identities[0], labels[1].cameras[0] = 0, 1
-    return scores, *labels
-
-
 def assert_equal_results(left, right):
     for one, other in zip(left, right, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
+def by_embeddings(scores, query, gallery, same_camera="ignore"):
+    """The same figures from embeddings: rows of scores as queries, unit vectors as gallery."""
+    return evaluate_embeddings(scores, np.eye(scores.shape[1]), query, gallery, same_camera=same_camera)
+
+
+def by_blocks(scores, query, gallery, same_camera="ignore"):
+    """The same figures from a function that overwrites its block."""
+    buffer = np.empty_like(scores)
+
+    def block(start, stop):
+        buffer[: stop - start] = scores[start:stop]
+        return buffer[: stop - start]
+
+    return evaluate_blocks(block, query, gallery, same_camera)
+
+
+def on_device(evaluate):
+    """An entry by the code for accelerators, with tensors of the CPU that are taken for theirs."""
+
+    def run(scores, query, gallery, same_camera="ignore"):
+        def is_tensor(values):
+            return isinstance(values, torch.Tensor)
+
+        with patch.object(matrices, "on_accelerator", is_tensor), patch.object(similarity, "on_accelerator", is_tensor):
+            return evaluate(torch.from_numpy(scores), query, gallery, same_camera)
+
+    return run
+
+
+def by_tensors(scores, query, gallery, same_camera="ignore"):
+    """The same figures from embeddings as tensors."""
+    axes = torch.eye(scores.shape[1], dtype=scores.dtype)
+    return evaluate_embeddings(scores, axes, query, gallery, same_camera)
+
+
+ENTRIES = pytest.mark.parametrize(
+    "evaluate",
+    [evaluate_similarities, by_embeddings, by_blocks, on_device(evaluate_similarities), on_device(by_tensors)],
+    ids=["similarities", "embeddings", "blocks", "similarities-device", "embeddings-device"],
+)
+
+
+@ENTRIES
 @RULES
-@given(st.integers(0, 10_000), st.sampled_from([None, 100, 4, 1]), st.booleans())
-def test_figures_equal_plain_loops_with_and_without_ties(seed, levels, unknown):
+@given(
+    seed=st.integers(0, 10_000),
+    levels=st.sampled_from([None, 100, 4, 1]),
+    unknown=st.booleans(),
+    same_camera=st.sampled_from(["ignore", "keep"]),
+)
+def test_figures_equal_plain_loops_with_and_without_ties(evaluate, seed, levels, unknown, same_camera):
     scores, query, gallery = problem(seed, levels=levels, unknown=unknown)
-    result = evaluate_similarities(scores, query, gallery)
-    precision, cmc, penalty, precisions, firsts = oracle(scores, query, gallery)
-    assert result.mean_average_precision == pytest.approx(precision, abs=1e-12)
-    np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
-    assert result.mean_inverse_negative_penalty == pytest.approx(penalty, abs=1e-12)
-    np.testing.assert_allclose(result.average_precision, precisions, atol=1e-12)
-    np.testing.assert_array_equal(result.first_rank, firsts)
-    np.testing.assert_array_equal(result.valid, np.array(firsts) > 0)
+    assert_as_defined(evaluate(scores, query, gallery, same_camera), scores, query, gallery, same_camera)
+
+
+def assert_as_defined(result, scores, query, gallery, same_camera="ignore"):
+    expected = plain_figures(scores, query, gallery, same_camera)
+    for name, value in expected._asdict().items():
+        np.testing.assert_allclose(getattr(result, name), value, rtol=0, atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(result.valid, np.array(expected.first_rank) > 0)
 
 
 @pytest.mark.parametrize("name", ["P1", "P2", "P3ties"])
@@ -201,33 +212,73 @@ def test_asking_every_query_twice_changes_nothing(seed):
     assert twice.mean_inverse_negative_penalty == pytest.approx(once.mean_inverse_negative_penalty, abs=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_embeddings_rank_like_their_similarities(dtype):
-    _, query, gallery = problem(3)
-    vectors = torch.nn.functional.normalize(torch.randn(72, 16), dim=1).to(dtype)
-    wide = vectors.double() if dtype == torch.float64 else vectors.float()
-    similarities = wide[:12] @ wide[12:].T
-    labels = [Labels(*(torch.from_numpy(x) for x in part)) for part in (query, gallery)]
-    assert_equal_results(
-        evaluate_embeddings(vectors[:12], vectors[12:], *labels), evaluate_similarities(similarities, query, gallery)
-    )
-
-
 def test_blocks_of_any_length_give_the_same_figures(monkeypatch):
     scores, query, gallery = problem(4, levels=10)
     whole = evaluate_similarities(scores, query, gallery)
-    vectors = np.random.default_rng(4).standard_normal((72, 8))
-    embedded = evaluate_embeddings(vectors[:12], vectors[12:], query, gallery)
     asked = []
 
     def block(start, stop):
         asked.append((start, stop))
         return torch.from_numpy(scores[start:stop])
 
-    monkeypatch.setattr(similarity, "BLOCK_QUERIES", 5)
+    monkeypatch.setattr(block_sizes, "BLOCK_QUERIES", 5)
+    for evaluate in (evaluate_similarities, by_embeddings, by_blocks):
+        assert_equal_results(whole, evaluate(scores, query, gallery))
     assert_equal_results(whole, evaluate_blocks(block, query, gallery))
     assert asked == [(0, 5), (5, 10), (10, 12)]
-    assert_equal_results(embedded, evaluate_embeddings(vectors[:12], vectors[12:], query, gallery))
+
+
+def test_little_memory_means_short_blocks():
+    scores, query, gallery = problem(5, queries=200, gallery=2000)
+    needed = block_sizes.queries_per_block(2000, 0.5, candidates_per_query=400)
+    assert needed < 50
+    asked = []
+
+    def block(start, stop):
+        asked.append(stop - start)
+        return scores[start:stop]
+
+    assert_equal_results(
+        evaluate_similarities(scores, query, gallery), evaluate_blocks(block, query, gallery, memory_limit=0.5)
+    )
+    assert max(asked) < 50
+    for evaluate, features in ((evaluate_similarities, (scores,)), (evaluate_embeddings, (scores, np.eye(2000)))):
+        with pytest.raises(InputError, match=r"memory_limit=0\.05: one query against 2000 gallery images needs 1 MiB"):
+            evaluate(*features, query, gallery, memory_limit=0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.uint8])
+def test_similarities_of_any_type_are_ranked_as_they_are(dtype):
+    scores, query, gallery = problem(11)
+    scores = (40 * (scores - scores.min())).astype(dtype)
+    assert_as_defined(evaluate_similarities(scores, query, gallery), scores.astype(float), query, gallery)
+
+
+def test_views_and_read_only_arrays_are_taken():
+    scores, query, gallery = problem(12)
+    scores.flags.writeable = False
+    reversed_gallery = Labels(gallery.identities[::-1], gallery.cameras[::-1])
+    result = evaluate_similarities(scores[:, ::-1], query, reversed_gallery)
+    assert_as_defined(result, scores[:, ::-1], query, reversed_gallery)
+
+
+def test_similarities_may_be_infinite():
+    scores, query, gallery = problem(13)
+    scores[:, ::3] = -np.inf
+    scores[:, 1::7] = np.inf
+    result = evaluate_similarities(scores, query, gallery)
+    finite = np.clip(scores, -100, 100)
+    assert_as_defined(result, finite, query, gallery)
+
+
+def test_accuracy_at_any_rank():
+    scores, query, gallery = problem(14, queries=30, gallery=400, identities=40)
+    result = evaluate_similarities(scores, query, gallery)
+    cmc = plain_figures(scores, query, gallery, ranks=400).cmc
+    assert [result.rank_accuracy(rank) for rank in range(1, 401)] == pytest.approx(cmc, abs=1e-15)
+    assert cmc[49] < cmc[-1] == 1.0
+    with pytest.raises(InputError, match="rank=0: ranks count from 1"):
+        result.rank_accuracy(0)
 
 
 def test_the_matrix_is_left_as_it_was():
@@ -237,16 +288,19 @@ def test_the_matrix_is_left_as_it_was():
     np.testing.assert_array_equal(scores, kept)
 
 
-def test_a_block_stays_within_its_memory():
-    assert similarity.queries_per_block(82_161) * 82_161 * 8 <= similarity.BLOCK_BYTES
-    assert similarity.queries_per_block(10**9) == 1
-    assert similarity.queries_per_block(0) == similarity.BLOCK_QUERIES
-
-
 def test_an_unknown_camera_is_never_the_same_camera():
     gallery = Labels(np.array([0, 1]), np.array([-1, -1]))
     result = evaluate_similarities(np.array([[1.0, 0.0]]), Labels(np.array([0]), np.array([-1])), gallery)
     assert result.summary()["mAP"] == 1.0
+
+
+def test_without_a_camera_rule_images_of_the_same_camera_are_matches():
+    labels = Labels(np.array([0, 1, 0]), np.array([2, 2, 3]))
+    scores, query = np.array([[0.5, 0.9, 0.1]]), Labels(np.array([0]), np.array([2]))
+    ignored = evaluate_similarities(scores, query, labels)
+    kept = evaluate_similarities(scores, query, labels, same_camera="keep")
+    assert (ignored.first_rank.tolist(), ignored.average_precision.tolist()) == ([2], [1 / 2])
+    assert (kept.first_rank.tolist(), kept.average_precision.tolist()) == ([2], [pytest.approx((1 / 2 + 2 / 3) / 2)])
 
 
 def test_the_summary_holds_plain_numbers():
@@ -255,28 +309,15 @@ def test_the_summary_holds_plain_numbers():
     assert json.loads(json.dumps(summary)) == summary
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda q, g: q.__setitem__((2, 1), float("nan")), "query embeddings: row 2 is NaN"),
-        (lambda q, g: g.__setitem__((7, 0), float("inf")), "gallery embeddings: row 7 is NaN or infinite"),
-        (lambda q, g: g.resize_(60, 3), "4 columns and gallery embeddings 3"),
-        (lambda q, g: g.resize_(59, 4), "gallery: 59 embeddings but 60 identities"),
-        (lambda q, g: q.resize_(12, 2, 2), r"query embeddings have shape \(12, 2, 2\)"),
-    ],
-)
-def test_bad_embeddings_are_refused(spoil, message):
-    _, query, gallery = problem(7)
-    vectors, others = torch.randn(12, 4), torch.randn(60, 4)
-    spoil(vectors, others)
-    with pytest.raises(InputError, match=message):
-        evaluate_embeddings(vectors, others, query, gallery)
-
-
-def test_integer_embeddings_are_refused():
-    _, query, gallery = problem(7)
-    with pytest.raises(InputError, match="query embeddings are int64"):
-        evaluate_embeddings(np.ones((12, 4), int), np.ones((60, 4)), query, gallery)
+@pytest.mark.parametrize("evaluate", [evaluate_similarities, by_blocks, on_device(evaluate_similarities)])
+@pytest.mark.parametrize("query", [0, 3, 11])  # the first one has no match
+def test_nan_is_found_wherever_it_is(evaluate, query):
+    scores, *labels = problem(9)
+    for column in range(scores.shape[1]):
+        spoiled = scores.copy()
+        spoiled[query, column] = np.nan
+        with pytest.raises(InputError, match=f"similarities of query {query} contain NaN"):
+            evaluate(spoiled, *labels)
 
 
 def test_bad_labels_are_refused():
@@ -293,15 +334,26 @@ def test_bad_similarities_are_refused():
         evaluate_similarities(scores.T, query, gallery)
     with pytest.raises(InputError, match="a column for each gallery image"):
         evaluate_blocks(lambda start, stop: scores[start:stop, 1:], query, gallery)
-    scores[3, 4] = np.nan
-    with pytest.raises(InputError, match="similarities of query 3 contain NaN"):
-        evaluate_similarities(scores, query, gallery)
+    with pytest.raises(InputError, match="gallery: 59 embeddings but 60 identities"):
+        evaluate_embeddings(np.ones((12, 4)), np.ones((59, 4)), query, gallery)
+    with pytest.raises(InputError, match="query: 11 embeddings but 12 identities"):
+        evaluate_embeddings(np.ones((11, 4)), np.ones((60, 4)), query, gallery)
 
 
 def test_a_target_that_answers_no_query_is_refused():
     scores, query, gallery = problem(10)
-    with pytest.raises(InputError, match="none of the 12 queries has a match"):
-        evaluate_similarities(scores, Labels(query.identities + 100, query.cameras), gallery)
+    strangers = Labels(query.identities + 100, query.cameras)
+    with pytest.raises(InputError, match=r"none of the 12 .* in the gallery \(same identity, another camera\);"):
+        evaluate_similarities(scores, strangers, gallery)
+    with pytest.raises(InputError, match=r"none of the 12 .* in the gallery \(same identity\);"):
+        evaluate_similarities(scores, strangers, gallery, same_camera="keep")
     nobody = Labels(np.array([], int), np.array([], int))
     with pytest.raises(InputError, match="the gallery is empty"):
         evaluate_similarities(scores[:, :0], query, nobody)
+    with pytest.raises(InputError, match="there are no queries"):
+        evaluate_similarities(scores[:0], nobody, gallery)
+
+
+def test_another_rule_for_cameras_is_refused():
+    with pytest.raises(InputError, match=r"same_camera=skip: .*known: ignore, keep"):
+        evaluate_similarities(*problem(10), same_camera="skip")
