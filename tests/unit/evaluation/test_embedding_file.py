@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dgreid.errors import InputError
+from dgreid.evaluation import embedding_file
 from dgreid.evaluation.embedding_file import EmbeddingSet, read_embeddings, require_new_file, write_embeddings
 
 
@@ -146,7 +147,8 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("changes", "message"), MALFORMED, ids=[message[:30] for _, message in MALFORMED])
-def test_malformed_contents_are_told(tmp_path, changes, message):
+def test_malformed_contents_are_told(tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr(embedding_file, "ROWS_AT_ONCE", 2)
     path = saved(tmp_path, **changes)
     with pytest.raises(InputError, match=message) as caught:
         read_embeddings(path)
