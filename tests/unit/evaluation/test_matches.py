@@ -52,6 +52,16 @@ def test_lists_equal_a_full_sort(seed, k, ties, same_camera, most_ignored):
         assert np.isneginf(found.scores[row, count:]).all()
 
 
+def test_behind_all_that_count_ignored_images_may_still_stand():
+    query = Labels(np.array([1]), np.array([0]))
+    for identities, expected in ([[1, 1, 1], [0, 1]], [[2, 1, 1], [0, 1, 2]]):
+        gallery = Labels(np.array(identities), np.zeros(3, int))
+        found = top_matches_of_blocks(lambda a, b: np.array([[0.9, 0.8, 0.7]]), query, gallery, k=5, most_ignored=2)
+        assert found.indices[0, : len(expected)].tolist() == expected
+        assert (found.indices[0, len(expected) :] == -1).all()
+        assert found.ignored[0, : len(expected)].tolist() == [identities[column] == 1 for column in expected]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_embeddings_are_compared_by_their_inner_products(dtype):
     rng = np.random.default_rng(0)

@@ -45,18 +45,22 @@ def test_one_pass_finds_what_separate_ones_do(same_camera):
     assert found.pairs.counts.sum() == scores.size
 
 
-def test_rows_are_kept_when_blocks_are_small(monkeypatch):
+def test_rows_are_kept_when_blocks_overwrite_each_other():
     scores, query, gallery = problem()
     block = reusing_its_memory(scores)
     asked = []
 
-    def one_by_one(start, stop):
+    def noting(start, stop):
         asked.append((start, stop))
-        return np.concatenate([block(row, row + 1).copy() for row in range(start, stop)])
+        return block(start, stop)
 
-    found = survey(one_by_one, query, gallery, range(9))
-    np.testing.assert_array_equal(found.similarities, scores)
+    found = survey(noting, query, gallery, range(9), memory_limit=0.003)
+    assert len(asked) > 2
     assert [start for start, _ in asked[1:]] == [stop for _, stop in asked[:-1]]
+    np.testing.assert_array_equal(found.similarities, scores)
+    whole = survey(block, query, gallery)
+    np.testing.assert_array_equal(found.pairs.counts, whole.pairs.counts)
+    np.testing.assert_array_equal(found.precision, whole.precision)
 
 
 def test_without_any_match_there_is_no_precision():
