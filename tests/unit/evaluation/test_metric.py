@@ -11,7 +11,7 @@ import torch.multiprocessing as mp
 from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.metric import RetrievalMetric
-from dgreid.evaluation.ranking import evaluate_embeddings
+from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings
 
 QUERIES, IMAGES = 10, 50
 
@@ -24,26 +24,28 @@ def problem():
     return embeddings, identities, cameras
 
 
-def expected():
+def expected(**options):
     embeddings, identities, cameras = problem()
     return evaluate_embeddings(
         embeddings[:QUERIES],
         embeddings[QUERIES:],
         Labels(identities[:QUERIES], cameras[:QUERIES]),
         Labels(identities[QUERIES:], cameras[QUERIES:]),
+        **options,
     )
 
 
-def filled_metric(indices):
+def filled_metric(indices, dtype=torch.float32, **options):
     embeddings, identities, cameras = problem()
-    metric = RetrievalMetric(identities, cameras, QUERIES)
+    embeddings = embeddings.to(dtype)
+    metric = RetrievalMetric(identities, cameras, QUERIES, **options)
     for batch in torch.as_tensor(indices, dtype=torch.int64).split(8):
         metric.update(embeddings[batch], batch)
     return metric
 
 
-def assert_expected(result):
-    for one, other in zip(result, expected(), strict=True):
+def assert_expected(result, **options):
+    for one, other in zip(result, expected(**options), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -67,6 +69,22 @@ def test_float64_stays_float64_and_half_becomes_float32():
         metric = RetrievalMetric(identities, cameras, QUERIES)
         metric.update(embeddings.to(given), torch.arange(IMAGES))
         assert metric.embeddings.dtype == kept
+
+
+def test_the_camera_rule_and_the_memory_are_passed_on():
+    kept = filled_metric(range(IMAGES), same_camera="keep").compute()
+    assert_expected(kept, same_camera="keep")
+    assert kept.mean_average_precision != expected().mean_average_precision
+    with pytest.raises(InputError, match="memory_limit=0: one query against 40 gallery images needs 1 MiB"):
+        filled_metric(range(IMAGES), memory_limit=0).compute()
+
+
+def test_its_similarities_serve_other_figures():
+    metric = filled_metric(range(IMAGES))
+    result = evaluate_blocks(metric.score_block, metric.query_labels, metric.gallery_labels)
+    assert_expected(result)
+    with pytest.raises(InputError, match="3 of 50 images have no embedding"):
+        _ = filled_metric(range(3, IMAGES)).score_block
 
 
 def test_missing_images_are_counted():
@@ -100,25 +118,39 @@ def test_bad_batches_are_refused():
         RetrievalMetric(*problem()[1:], query_count=50)
 
 
-def _rank(rank, splits, store, folder):
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def _rank(rank, world_size, splits, store, folder):
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world_size)
     torch.set_num_threads(1)
     for split in splits:
         assert_expected(filled_metric(split[rank]).compute())
-    with pytest.raises(InputError, match="2 of 50"):  # on both ranks, and neither hangs
-        filled_metric(range(2, 20) if rank == 0 else range(20, IMAGES)).compute()
+        assert_expected(filled_metric(split[rank], same_camera="keep").compute(), same_camera="keep")
+        metric = filled_metric(split[rank], dtype=torch.float64)
+        metric.compute()
+        if rank == 0:
+            torch.testing.assert_close(metric.embeddings, problem()[0].double(), rtol=0, atol=0)
+    incomplete = [range(2, 20), range(20, IMAGES), []][rank]
+    with pytest.raises(InputError, match="2 of 50"):  # on all ranks, and none hangs
+        filled_metric(incomplete).compute()
     (folder / f"rank{rank}").touch()
     dist.destroy_process_group()
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path):
-    everything = list(range(IMAGES))
-    splits = [
-        (everything[:37], everything[37:]),
-        ([*everything[::2], 1, 1, 3], [*everything[1::2], 0, 2]),  # a sampler's padding
-        ([], everything),
-        (everything, []),
-    ]
-    mp.spawn(_rank, args=(splits, tmp_path / "store", tmp_path), nprocs=2)
-    assert (tmp_path / "rank0").exists()
-    assert (tmp_path / "rank1").exists()
+EVERYTHING = list(range(IMAGES))
+SPLITS = {
+    2: [
+        (EVERYTHING[:37], EVERYTHING[37:]),
+        ([*EVERYTHING[::2], 1, 1, 3], [*EVERYTHING[1::2], 0, 2]),  # a sampler's padding
+        ([], EVERYTHING),
+        (EVERYTHING, []),
+    ],
+    3: [
+        (EVERYTHING[:5], EVERYTHING[5:6], EVERYTHING[6:]),
+        ([*EVERYTHING[::2], 1], [], [*EVERYTHING[1::2], 0, 2, 2]),  # an empty rank among padded ones
+    ],
+}
+
+
+@pytest.mark.parametrize("world_size", SPLITS)
+def test_several_processes_give_the_numbers_of_one(tmp_path, world_size):
+    mp.spawn(_rank, args=(world_size, SPLITS[world_size], tmp_path / "store", tmp_path), nprocs=world_size)
+    assert all((tmp_path / f"rank{rank}").exists() for rank in range(world_size))
