@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -23,6 +24,8 @@ def export(config: DictConfig) -> None:
         if len(values) > 1:
             raise InputError(f"{key} names {len(values)}: one at a time, or several by -m {key}={','.join(values)}")
     output = None if config.output is None else Path(config.output)
+    for library in ("onnx_ir", "onnxscript"):  # they report each pass over the graph
+        logging.getLogger(library).setLevel(logging.WARNING)
     lines = export_run(Path(given["run"][0]), config.format, given["checkpoint"][0], config.target, output)
     print("\n".join(lines))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,15 +75,16 @@ def onnx_model(subject: Subject) -> Any:
 
     images = example_images(TRACED_BATCH, subject.height, subject.width)
     try:
-        program = torch.onnx.export(
-            subject.embedder,
-            (images,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            opset_version=OPSET,
-            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-            verbose=False,
-        )
+        with _one_tf32_setting():
+            program = torch.onnx.export(
+                subject.embedder,
+                (images,),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+                verbose=False,
+            )
     except torch.onnx.errors.OnnxExporterError as error:
         name = type(subject.embedder.net).__name__
         reason = str(error.__cause__ or error).strip().split("\n")[0]
@@ -108,6 +111,18 @@ def metadata(subject: Subject) -> dict[str, str]:
         "value_range": "[0, 1]",
         **as_text(subject.facts),
     }
+
+
+@contextmanager
+def _one_tf32_setting() -> Iterator[None]:
+    """While tracing, torch reads cuDNN's TF32 as a whole and fails where training has set it for convolutions alone."""
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    cudnn.allow_tf32 = cudnn.conv.fp32_precision == "tf32"
+    try:
+        yield
+    finally:
+        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
 def _forget_places(model: Any) -> None:

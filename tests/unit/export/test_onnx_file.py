@@ -10,13 +10,15 @@ import onnxruntime
 import pytest
 import torch
 from bare_runs import bare_subject
+from omegaconf import OmegaConf
 
 from dgreid.data.transforms import normalise
 from dgreid.errors import InputError
 from dgreid.export import onnx_file
-from dgreid.export.onnx_file import OPSET, TRACED_BATCH, metadata, require_packages, write_onnx
+from dgreid.export.onnx_file import OPSET, TRACED_BATCH, metadata, onnx_model, require_packages, write_onnx
 from dgreid.export.parity import TOLERANCE
 from dgreid.export.subject import subject_of
+from dgreid.run.build import set_precision
 from dgreid.run.compose import conf_folder
 from dgreid.run.load import load_run
 from dgreid.run.training import state_sha256
@@ -96,6 +98,20 @@ def test_what_a_strategy_does_to_layers_does_not_show(tmp_path):
         type(layer).__module__ == "dgreid.nets.batch_norm" for layer in load_run(tmp_path / "run").module.modules()
     )
     assert_same_embeddings(path, tmp_path / "run")
+
+
+def test_after_training_in_the_same_process_tf32_stays_as_it_was(tmp_path):
+    """Training sets it for convolutions alone."""
+    conv, rnn = torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    subject = bare_subject(tmp_path / "run")
+    before = conv.fp32_precision, rnn.fp32_precision
+    set_precision(OmegaConf.create({"matmul_precision": "highest", "tf32": False}))
+    trained_with = conv.fp32_precision, rnn.fp32_precision
+    try:
+        onnx_model(subject)
+        assert (conv.fp32_precision, rnn.fp32_precision) == trained_with
+    finally:
+        conv.fp32_precision, rnn.fp32_precision = before
 
 
 def test_an_inference_net_of_one_s_own_is_exported_whole(tmp_path):
