@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -100,8 +101,17 @@ def as_numbers(values: Array) -> Numbers:
     """The values as a numpy array on the CPU, without a copy where possible; half precision becomes float32."""
     if isinstance(values, np.ndarray) and values.dtype != np.float16:
         return values
-    tensor = torch.as_tensor(values).detach().cpu()
+    tensor = as_tensor(values).cpu()
     return (tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor).numpy()
+
+
+def as_tensor(values: Array) -> Tensor:
+    """The values as a tensor to be read only, without graph; without a copy unless an array is not contiguous."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.as_tensor(np.ascontiguousarray(values))
 
 
 def as_labels(labels: Labels, name: str) -> Labels:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Array, as_numbers
+from dgreid.evaluation.labels import Array, as_numbers, as_tensor
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 ROWS_AT_ONCE = 512
@@ -59,7 +58,7 @@ def _require_finite(matrix: Array, name: str) -> None:
 
 def _wide(part: Array) -> Array:
     if on_accelerator(part):
-        return part if dtype_name(part) in ("float32", "float64") else torch.as_tensor(part).float()
+        return part if dtype_name(part) in ("float32", "float64") else as_tensor(part).float()
     return as_numbers(part)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
-from dgreid.evaluation.labels import Array, Numbers, as_numbers
+from dgreid.evaluation.labels import Array, Numbers, as_numbers, as_tensor
 from dgreid.evaluation.matrices import as_matrix, dtype_name, on_accelerator
 
 ScoreBlock: TypeAlias = Callable[[int, int], Array]
@@ -50,8 +50,9 @@ def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
         gallery.device if isinstance(gallery, Tensor) and on_accelerator(gallery) else None,
     )
     size, width = gallery.shape
-    step = product.dtype.itemsize * max(1, width)
-    tile = max(1, size if product.dtype is getattr(torch, dtype_name(gallery)) else TILE_BYTES // step)
+    is_wide = product.dtype is getattr(torch, dtype_name(gallery))
+    tile = max(1, size if is_wide else TILE_BYTES // (product.dtype.itemsize * max(1, width)))
+    room = product.empty(0 if is_wide else min(tile, size), width)
     buffer = product.empty(0, size)
 
     def block(start: int, stop: int) -> Array:
@@ -61,7 +62,8 @@ def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
         queries, scores = product.bring(query[start:stop]), buffer[: stop - start]
         for first in range(0, size, tile):
             columns = slice(first, first + tile)
-            product.multiply(queries, product.bring(gallery[columns]), out=scores[:, columns])
+            images = gallery[columns] if is_wide else product.widen(gallery[columns], room)
+            product.multiply(queries, product.bring(images), out=scores[:, columns])
         return scores
 
     return block
@@ -134,7 +136,13 @@ class _Product(NamedTuple):
         """The rows there and in that precision; themselves where they are so already."""
         if self.device is None:
             return as_numbers(part).astype(str(self.dtype).removeprefix("torch."), copy=False)
-        return torch.as_tensor(part).to(self.device, self.dtype)
+        return as_tensor(part).to(self.device, self.dtype)
+
+    def widen(self, part: Array, room: Any) -> Any:
+        """The rows in that precision, written where the rows before them were."""
+        rows = room[: len(part)]
+        torch.as_tensor(rows).copy_(as_tensor(part))
+        return rows
 
     def empty(self, rows: int, columns: int) -> Any:
         """A matrix to write to."""

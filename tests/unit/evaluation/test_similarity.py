@@ -56,6 +56,16 @@ def test_arrays_and_tensors_give_the_same_products(place, dtype):
     np.testing.assert_allclose(np.asarray(from_tensors), from_arrays, rtol=0, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_read_only_and_reversed_arrays_are_taken(dtype):
+    query, gallery = (unit_rows(count, seed=count).numpy().astype(dtype) for count in (5, 9))
+    expected = embedding_blocks(query, gallery)(0, 5)
+    query.flags.writeable = gallery.flags.writeable = False
+    found = embedding_blocks(query[::-1], gallery[::-1])(0, 5)
+    np.testing.assert_array_equal(found, expected[::-1, ::-1])
+
+
 def test_a_block_overwrites_the_block_before(place):
     query, gallery = unit_rows(8), unit_rows(9, seed=1)
     block = embedding_blocks(query, gallery)
