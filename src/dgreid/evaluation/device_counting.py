@@ -45,7 +45,7 @@ class DeviceCounter:
         counts, highest = [], []
         pieces = zip(self.scores.split(self.piece), self._bring(padded).split(self.piece), strict=True)
         for scores, wanted in pieces:
-            ascending = scores.sort(dim=1).values
+            ascending = scores.contiguous().sort(dim=1).values
             sides = [torch.searchsorted(ascending, wanted, side=side) for side in ("right", "left")]
             counts.append(scores.shape[1] - torch.stack(sides))
             highest.append(ascending[:, -1])  # NaN is sorted last
