@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from dgreid.centroids import class_centroids
 from dgreid.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
 from dgreid.errors import InputError
+from dgreid.evaluation.flip import FlipAveraged
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.strategies.base import TrainingStrategy
@@ -40,6 +41,7 @@ class ReIDModule(lightning.LightningModule):
     Attributes:
         retrieval_metrics: the sets that a validation loop scores, by name, in the order of its dataloaders.
         retrieval_results: what the last validation loop found, by name.
+        flip_average: whether a validation loop averages each embedding with that of the mirrored image.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class ReIDModule(lightning.LightningModule):
         strategy.setup(net, self.domains)
         self.retrieval_metrics: dict[str, RetrievalMetric] = {}
         self.retrieval_results: dict[str, RetrievalResult] = {}
+        self.flip_average = False
         self._inference_net: nn.Module | None = None
         self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
 
@@ -164,7 +167,8 @@ class ReIDModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Asks the strategy for the net to evaluate, and empties the metrics."""
-        self._inference_net = self.strategy.inference_net(self.net).eval()
+        net = self.strategy.inference_net(self.net).eval()
+        self._inference_net = FlipAveraged(net) if self.flip_average else net
         for metric in self.retrieval_metrics.values():
             metric.reset()
 

@@ -50,7 +50,9 @@ def trained(data_root, tmp_path_factory):
 def test_a_run_leaves_what_the_readme_says(strategy, trained):
     folder = trained(strategy)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    pictures = {"pictures/curves.png", "pictures/cmc.png", "pictures/ranked_synthetic_night.png"}
+    of_the_target = {f"{name}_synthetic_night" for name in ("ranked", "similarities", "activations")}
+    of_all = {"curves", "cmc", "precision_recall", "embeddings"}
+    pictures = {f"pictures/{name}.png" for name in of_all | of_the_target}
     checkpoints = {"checkpoints/last.ckpt", "checkpoints/selected.ckpt"}
     lists = {"config.yaml", "run.json", "metrics.csv", "result.json", "queries.csv"}
     assert found == pictures | checkpoints | lists

@@ -182,6 +182,10 @@ class DomainDataModule(LightningDataModule):
         held_out = "_split" in vars(self) and retrieval is self.holdout_set()
         return self._plain_loader(retrieval.records, self._source_crops if held_out else self._target_crops, even=True)
 
+    def target_images(self, records: Sequence[ReIDRecord]) -> ReIDBatch:
+        """Some images of the target set in one batch, without augmentation."""
+        return PlainImages(records, self._target_crops)[range(len(records))]
+
     def val_dataloader(self) -> list[Loader]:
         """A loader of the holdout set, if there is one."""
         held_out = self.holdout_set()

@@ -9,10 +9,12 @@ from torchmetrics import Metric
 
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
-from dgreid.evaluation.block_sizes import MEMORY_LIMIT
-from dgreid.evaluation.labels import Labels, SameCamera
-from dgreid.evaluation.ranking import RetrievalResult, evaluate_embeddings
-from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
+from dgreid.evaluation.labels import Labels
+from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.evaluation.scoring import Scoring
+from dgreid.evaluation.similarity import ScoreBlock
+
+DEFAULT_SCORING = Scoring()
 
 
 class RetrievalMetric(Metric):
@@ -26,8 +28,7 @@ class RetrievalMetric(Metric):
         identities: (N,) int64 of queries, then gallery.
         cameras: (N,) int64 likewise, -1 where unknown.
         query_count: how many of them are queries.
-        same_camera: ``ignore`` or ``keep`` gallery images of the query's identity and camera.
-        memory_limit: MiB for the blocks of similarities.
+        scoring: how embeddings are compared.
     """
 
     full_state_update = False
@@ -37,8 +38,7 @@ class RetrievalMetric(Metric):
         identities: Tensor,
         cameras: Tensor,
         query_count: int,
-        same_camera: SameCamera = "ignore",
-        memory_limit: float = MEMORY_LIMIT,
+        scoring: Scoring = DEFAULT_SCORING,
     ) -> None:
         super().__init__(sync_on_compute=False)
         if not 0 < query_count < len(identities):
@@ -46,8 +46,7 @@ class RetrievalMetric(Metric):
         self.identities = identities
         self.cameras = cameras
         self.query_count = query_count
-        self.same_camera = same_camera
-        self.memory_limit = memory_limit
+        self.scoring = scoring
         self._rows: Tensor | None = None
         self._seen = torch.zeros(len(identities), dtype=torch.bool)
 
@@ -113,6 +112,16 @@ class RetrievalMetric(Metric):
         return self._rows
 
     @property
+    def query_embeddings(self) -> Tensor:
+        """(Q, D) of the queries; see :attr:`embeddings`."""
+        return self.embeddings[: self.query_count]
+
+    @property
+    def gallery_embeddings(self) -> Tensor:
+        """(G, D) of the gallery; see :attr:`embeddings`."""
+        return self.embeddings[self.query_count :]
+
+    @property
     def query_labels(self) -> Labels:
         """Identities and cameras of the queries."""
         return Labels(self.identities[: self.query_count], self.cameras[: self.query_count])
@@ -129,12 +138,10 @@ class RetrievalMetric(Metric):
         Raises:
             InputError: embeddings are missing or not finite.
         """
-        return embedding_blocks(self.embeddings[: self.query_count], self.embeddings[self.query_count :])
+        return self.scoring.blocks(self.query_embeddings, self.gallery_embeddings)
 
     def _score(self) -> RetrievalResult:
-        query, gallery = self.embeddings[: self.query_count], self.embeddings[self.query_count :]
-        labels = (self.query_labels, self.gallery_labels)
-        return evaluate_embeddings(query, gallery, *labels, self.same_camera, self.memory_limit)
+        return self.scoring.score(self.score_block, self.query_labels, self.gallery_labels)
 
     def _store(self, embeddings: Tensor, indices: Tensor) -> None:
         if int(indices.min()) < 0 or int(indices.max()) >= len(self._seen):

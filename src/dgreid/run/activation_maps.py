@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dgreid.evaluation.activation_energy import channel_energy
@@ -15,17 +16,34 @@ from dgreid.module import ReIDModule
 from dgreid.types import ReIDBatch, ReIDRecord
 
 
-def activation_picture(module: ReIDModule, batch: ReIDBatch, records: Sequence[ReIDRecord], path: Path) -> Path | None:
-    """Lays the channel energy of the net that evaluation uses over images.
+class Activations(NamedTuple):
+    """Some images and where the net was active on them.
+
+    Attributes:
+        records: the images.
+        pixels: of each, (H, W, 3) uint8 RGB as the net saw it.
+        energies: (B, h, w) channel energy of the last maps, 0..1.
+    """
+
+    records: Sequence[ReIDRecord]
+    pixels: Sequence[NDArray[Any]]
+    energies: NDArray[Any]
+
+    def draw(self, path: Path) -> Path:
+        """Writes the picture."""
+        return activation_maps(self.records, self.pixels, self.energies, path)
+
+
+def activations(module: ReIDModule, batch: ReIDBatch, records: Sequence[ReIDRecord]) -> Activations | None:
+    """The channel energy of the net that evaluation uses, for some images.
 
     Args:
         module: net and strategy with the weights to look at.
         batch: the images as a loader gives them: (B, 3, H, W) uint8.
         records: of each, its identity and camera.
-        path: the PNG to write.
 
     Returns:
-        The picture; None for a net without maps, such as a transformer.
+        None for a net without maps, such as a transformer.
     """
     net = module.strategy.inference_net(module.net).eval()
     moved = batch._replace(images=batch.images.to(module.device))
@@ -33,7 +51,7 @@ def activation_picture(module: ReIDModule, batch: ReIDBatch, records: Sequence[R
     if maps is None:
         return None
     pixels = [image.permute(1, 2, 0).cpu().numpy() for image in batch.images]
-    return activation_maps(records, pixels, channel_energy(maps), path)
+    return Activations(records, pixels, channel_energy(maps))
 
 
 @torch.no_grad()

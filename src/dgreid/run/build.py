@@ -19,6 +19,7 @@ from dgreid.data.domains.base import Domain
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
+from dgreid.evaluation.scoring import Scoring
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
 from dgreid.run.guards import check_inner_steps, check_own_gradients, known_domains, names
@@ -106,6 +107,11 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
             f"optim and schedule do not take {typed}: {error}; see conf/optim and conf/schedule for what they do"
         ) from error
     return module
+
+
+def build_scoring(config: DictConfig) -> Scoring:
+    """How embeddings are compared, and which figures are taken."""
+    return cast(Scoring, instantiate(config.metric, _convert_="all"))
 
 
 def set_precision(config: DictConfig) -> None:

@@ -13,12 +13,15 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from dgreid.data.modules import MultiDomainDataModule
 from dgreid.errors import InputError
-from dgreid.run.build import build_data, build_domains, set_precision
+from dgreid.evaluation.scoring import Scoring
+from dgreid.run.build import build_data, build_domains, build_scoring, set_precision
 from dgreid.run.compose import task_overrides
+from dgreid.run.embeddings import Keep, export_to
 from dgreid.run.environment import environment
 from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
+from dgreid.run.open_set import Thresholds, stored_thresholds
 from dgreid.run.released import as_for_a_file, check_request, file_facts, load_released, output_folder
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
@@ -54,10 +57,12 @@ def _evaluate_run(config: DictConfig) -> None:
         for target in targets:
             find_checkpoint(folder, name, target)
     set_precision(of_the_run)
+    scoring, thresholds = build_scoring(config), stored_thresholds(folder)
+    keep = export_to(config.export, len(checkpoints) * len(targets))
     data = build_data(config, {}, targets)
     data.setup("validate")
     trainer = _trainer(config, folder)
-    rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen)]
+    rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen, scoring, thresholds, keep)]
     output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(map(_short_name, checkpoints))}"
     output = output.with_name(output.name + folder_suffix(_own_overrides()))
     protocol = record["protocol"] if list(targets) == names(of_the_run.target, "target") else None
@@ -65,9 +70,9 @@ def _evaluate_run(config: DictConfig) -> None:
         "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
         "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": record["seed"],
         "strategy": record["strategy"], "protocol": protocol, "use": record["use"],
-        "weights": record["weights"], "preprocessing": record["preprocessing"],
+        "weights": record["weights"], "preprocessing": {**record["preprocessing"], "flip_average": scoring.flip},
         "precision": {**record["precision"], "trainer": config.precision}, "environment": environment(),
-        "command": task_overrides(),
+        "command": task_overrides(), "open_set": None if thresholds is None else thresholds.record(),
     }  # fmt: skip
     _write(output, rows, facts)
 
@@ -78,12 +83,14 @@ def _evaluate_file(config: DictConfig) -> None:
     config = as_for_a_file(config)
     targets = build_domains(config, "target")
     set_precision(config)
+    scoring, keep = build_scoring(config), export_to(config.export, len(targets))
     loaded = load_released(Path(checkpoint), config, _typed())
     print(loaded.line)
     data = build_data(config, {}, targets)
     data.setup("validate")
     output = output_folder(config, loaded.report, list(targets), folder_suffix(_own_overrides()))
-    scored = score_targets(_trainer(config, output), loaded.module, data, list(targets), checkpoint, 0, set())
+    trainer = _trainer(config, output)
+    scored = score_targets(trainer, loaded.module, data, list(targets), checkpoint, 0, set(), scoring, None, keep)
     facts = {
         **file_facts(loaded, config),
         "targets": [target_record(name, domain) for name, domain in targets.items()],
@@ -114,8 +121,10 @@ def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     typed = _typed()
     config = config.copy()
     OmegaConf.set_struct(config, False)
-    for node in {"synthetic", "domain"} - typed:
+    for node in {"synthetic", "domain", "metric"} - typed:
         _overlay(config[node], of_the_run.get(node, {}), node, typed)
+    for key in {"expansion", "reranking"} - {name.partition(".")[0] for name in typed}:
+        config[key] = of_the_run.get(key)
     config.target = config.target if config.target is not None else of_the_run.target
     config.data = of_the_run.data
     config.data.workers = config.workers
@@ -160,14 +169,18 @@ def _own_overrides() -> Sequence[str]:
 
 
 def _score(
-    trainer: lightning.Trainer, folder: Path, checkpoint: str, data: MultiDomainDataModule, seen: set[str]
-) -> list[Row]:
+    trainer: lightning.Trainer, folder: Path, checkpoint: str, data: MultiDomainDataModule, seen: set[str],
+    scoring: Scoring, thresholds: Thresholds | None, keep: Keep | None,
+) -> list[Row]:  # fmt: skip
     """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
     if checkpoint != "oracle":
         run = load_run(folder, checkpoint)
-        return score_targets(trainer, run.module, data, list(data.targets), checkpoint, run.step, seen)
+        targets = list(data.targets)
+        return score_targets(trainer, run.module, data, targets, checkpoint, run.step, seen, scoring, thresholds, keep)
     rows = []
     for target in data.targets:
         run = load_run(folder, checkpoint, target)
-        rows += score_targets(trainer, run.module, data, [target], checkpoint, run.step, seen)
+        rows += score_targets(
+            trainer, run.module, data, [target], checkpoint, run.step, seen, scoring, thresholds, keep
+        )
     return rows

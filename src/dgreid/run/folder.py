@@ -27,7 +27,7 @@ IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experime
 OF_THE_MACHINE = (
     "data_root", "runs", "folder", "resume", "plan", "logger", "hydra", "data.workers", "data.cache",
     "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices", "trainer.accelerator",
-    "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps",
+    "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps", "metric.memory_limit",
 )  # fmt: skip
 LENGTH = ("epochs", "trainer.max_steps")  # a run may be made longer when it is resumed
 SPACE_NEEDED = 200 * 2**20

@@ -179,7 +179,7 @@ def file_facts(loaded: ReleasedNet, config: DictConfig) -> dict[str, Any]:
         },
         "preprocessing": {
             "height": config.data.height, "width": config.data.width, "interpolation": "bicubic",
-            "mean": list(module.mean), "std": list(module.std), "flip_average": False,
+            "mean": list(module.mean), "std": list(module.std), "flip_average": config.metric.flip,
         },
         "precision": {
             "trainer": config.precision, "matmul": config.matmul_precision, "tf32": config.tf32,

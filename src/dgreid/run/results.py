@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
@@ -11,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from dgreid.data.domains.base import Domain, list_hash
-from dgreid.evaluation.ranked_lists import RankedQuery
+from dgreid.evaluation.pictures import Observations
 from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.evaluation.scoring import COSINE
 from dgreid.files import write_json
+from dgreid.run.activation_maps import Activations
 from dgreid.run.folder import RESULT
 from dgreid.types import ReIDRecord
 
@@ -31,7 +34,10 @@ class Row(NamedTuple):
         result: the metrics.
         seen: whether other people of the target's domain were trained on; None if that is not known.
         queries: the query images, in the order of the result.
-        ranked: ranked lists of a few telling queries, for the picture.
+        ranking: what ranked the gallery: ``cosine``, or the label of an expansion or re-ranking.
+        figures: further figures as plain values, by name.
+        observed: what its pictures show; None for further rankings.
+        activations: where the net was active on a few images, likewise.
     """
 
     target: str
@@ -40,13 +46,17 @@ class Row(NamedTuple):
     result: RetrievalResult
     seen: bool | None
     queries: Sequence[ReIDRecord]
-    ranked: Sequence[RankedQuery]
+    ranking: str = COSINE
+    figures: Mapping[str, Any] = MappingProxyType({})
+    observed: Observations | None = None
+    activations: Activations | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as plain values; metrics in 0..1."""
         domain = {True: "seen domain", False: "unseen domain", None: "not known whether seen"}[self.seen]
         return {
-            "target": self.target, "selection": self.rule, "step": self.step, "domain": domain, **self.result.summary(),
+            "target": self.target, "selection": self.rule, "step": self.step, "domain": domain,
+            "ranking": self.ranking, **self.result.summary(), **self.figures,
         }  # fmt: skip
 
 
@@ -69,10 +79,10 @@ def write_result(folder: Path, rows: Sequence[Row], selection: str, facts: Mappi
     Args:
         folder: where it goes.
         rows: every evaluation.
-        selection: the rule that ``summary`` means.
+        selection: the rule that ``summary`` means, which is of plain rankings.
         facts: protocol, domains, seed, steps, weights, preprocessing, times, memory, environment.
     """
-    summary = {row.target: row.record() for row in rows if row.rule == selection}
+    summary = {row.target: row.record() for row in rows if row.rule == selection and row.ranking == COSINE}
     content = {
         "format": FORMAT,
         "selection": selection,
@@ -89,15 +99,17 @@ def print_table(rows: Sequence[Row]) -> None:
     table.add_column("target", overflow="fold")
     table.add_column("weights", overflow="fold")
     table.add_column("step", justify="right")
+    several = any(row.ranking != COSINE for row in rows)
+    if several:
+        table.add_column("ranking", overflow="fold")
     for name in SHOWN.values():
         table.add_column(name, justify="right")
     for row in rows:
         target = f"{row.target} (seen domain)" if row.seen else row.target
         summary = row.result.summary()
         weights = "untrained" if row.rule == "initial" else Path(row.rule).name
-        table.add_row(
-            target, weights, "?" if row.step is None else str(row.step), *(f"{100 * summary[key]:.1f}" for key in SHOWN)
-        )
+        step, ranking = "?" if row.step is None else str(row.step), [row.ranking] * several
+        table.add_row(target, weights, step, *ranking, *(f"{100 * summary[key]:.1f}" for key in SHOWN))
     console = Console()
     console.print(table)
     for row in {row.target: row for row in rows if row.result.summary()["invalid_queries"]}.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +19,17 @@ from dgreid.data.domains.base import Domain
 from dgreid.data.modules import MultiDomainDataModule
 from dgreid.distributed import leave
 from dgreid.evaluation.figures import training_curves
+from dgreid.evaluation.scoring import Scoring
 from dgreid.files import write_json
 from dgreid.loggers import publish, read_metrics
 from dgreid.module import ReIDModule
+from dgreid.nets.state_hash import state_sha256
 from dgreid.run.build import (
     build_data,
     build_domains,
     build_module,
     build_net,
+    build_scoring,
     build_trainer,
     set_precision,
 )
@@ -39,6 +41,7 @@ from dgreid.run.planning import plan, wants_plan
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
+    held_out_thresholds,
     mark_selected,
     retrieval_metric,
     rule_checkpoints,
@@ -70,6 +73,7 @@ def train(config: DictConfig) -> None:
     if not config.resume:
         data.check_images()
     module = build_module(config, build_net(config), data.infos())
+    scoring = build_scoring(config)
     trainer = build_trainer(config, folder, list(targets))
     if config.resume:
         write_config(folder, resolved)
@@ -81,12 +85,15 @@ def train(config: DictConfig) -> None:
     )
     for logger in trainer.loggers:
         logger.log_hyperparams(resolved)
-    _fit(trainer, module, data, folder, facts, resume_from)
+    _fit(trainer, module, data, folder, facts, resume_from, scoring)
     facts.update(_costs(trainer))
     checkpoints = rule_checkpoints(folder, config, list(targets))
-    rows = score_rules(trainer, module, data, checkpoints, seen)
+    selected = checkpoints[config.selection, next(iter(targets))]
+    thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
+    rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
     if trainer.is_global_zero:
-        mark_selected(checkpoints[config.selection, next(iter(targets))])
+        mark_selected(selected)
+        facts["open_set"] = None if thresholds is None else thresholds.record()
         _finish(trainer, folder, rows, facts, config.selection)
     leave()
 
@@ -117,7 +124,7 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
         "weights": _weights(module.net),
         "preprocessing": {
             "height": config.data.height, "width": config.data.width, "interpolation": "bicubic",
-            "mean": list(module.mean), "std": list(module.std), "flip_average": False,
+            "mean": list(module.mean), "std": list(module.std), "flip_average": config.metric.flip,
         },
         "precision": {
             "trainer": config.trainer.precision, "matmul": config.matmul_precision, "tf32": config.tf32,
@@ -149,28 +156,20 @@ def _weights(net: nn.Module) -> dict[str, Any]:
     return {**told, "state_sha256": state_sha256(net), "report": report.details() if report is not None else None}
 
 
-def state_sha256(net: nn.Module) -> str:
-    """Sha256 (hex) of all parameters and buffers, by name."""
-    digest = hashlib.sha256()
-    for name, value in net.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _target_records(targets: dict[str, Domain]) -> list[dict[str, Any]]:
     return [target_record(name, domain) for name, domain in targets.items()]
 
 
 def _fit(
     trainer: lightning.Trainer, module: ReIDModule, data: MultiDomainDataModule, folder: Path, facts: dict[str, Any],
-    resume_from: Path | None,
+    resume_from: Path | None, scoring: Scoring,
 ) -> None:  # fmt: skip
     if trainer.is_global_zero:
         write_json(folder / RECORD, facts)
     sets = {f"source/{name}": images for name, images in data.holdout_sets().items()}
     sets.update({f"target/{name}": images for name, images in data.target_sets().items()})
-    module.retrieval_metrics = {name: retrieval_metric(images) for name, images in sets.items()}
+    module.retrieval_metrics = {name: retrieval_metric(images, scoring) for name, images in sets.items()}
+    module.flip_average = scoring.flip
     trainer.fit(module, datamodule=data, ckpt_path=None if resume_from is None else str(resume_from), weights_only=True)
 
 

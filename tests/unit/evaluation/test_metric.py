@@ -12,6 +12,7 @@ from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings
+from dgreid.evaluation.scoring import Scoring
 
 QUERIES, IMAGES = 10, 50
 
@@ -38,7 +39,7 @@ def expected(**options):
 def filled_metric(indices, dtype=torch.float32, **options):
     embeddings, identities, cameras = problem()
     embeddings = embeddings.to(dtype)
-    metric = RetrievalMetric(identities, cameras, QUERIES, **options)
+    metric = RetrievalMetric(identities, cameras, QUERIES, Scoring(**options))
     for batch in torch.as_tensor(indices, dtype=torch.int64).split(8):
         metric.update(embeddings[batch], batch)
     return metric
@@ -75,8 +76,8 @@ def test_the_camera_rule_and_the_memory_are_passed_on():
     kept = filled_metric(range(IMAGES), same_camera="keep").compute()
     assert_expected(kept, same_camera="keep")
     assert kept.mean_average_precision != expected().mean_average_precision
-    with pytest.raises(InputError, match="memory_limit=0: one query against 40 gallery images needs 1 MiB"):
-        filled_metric(range(IMAGES), memory_limit=0).compute()
+    with pytest.raises(InputError, match=r"memory_limit=0\.0001: one query against 40 gallery images needs 1 MiB"):
+        filled_metric(range(IMAGES), memory_limit=0.0001).compute()
 
 
 def test_its_similarities_serve_other_figures():

@@ -28,7 +28,7 @@ def result():
 
 def row(result, **values):
     queries = [ReIDRecord(Path("q.jpg"), 0, 0)] * 3
-    return Row(**{"target": "night", "rule": "last", "step": 40, "seen": False, "queries": queries, "ranked": [],
+    return Row(**{"target": "night", "rule": "last", "step": 40, "seen": False, "queries": queries,
                   "result": result, **values})  # fmt: skip
 
 
