@@ -36,9 +36,11 @@ print(resident("VmHWM") - before, result.summary()["queries"], before)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", pytest.param("float16", marks=pytest.mark.slow), pytest.param("bfloat16", marks=pytest.mark.slow)],
+)
 def test_a_large_gallery_needs_less_than_400_megabytes_above_its_embeddings(dtype):
     done = subprocess.run([sys.executable, "-c", PROGRAM, dtype], check=True, capture_output=True, text=True)
     above, queries, before = (int(word) for word in done.stdout.split())
