@@ -10,7 +10,8 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format data-check bench-data bench-train benchmark-synthetic golden clean
+.PHONY: help install demo test test-all lint format data-check bench-data bench-train bench-eval bench-rerank bench-search \
+  benchmark-synthetic golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,6 +19,7 @@ help: ## list the targets
 	@echo "  PYTHON=python3.12     interpreter that makes the virtual environment ($(PYTHON))"
 	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
 	@echo "  DOMAINS=\"name name\"   what data-check looks at (all)"
+	@echo "  BENCH=\"--size ...\"   options of bench-eval, bench-rerank and bench-search (none)"
 	@echo "  DGREID_DATA=/data     environment variable: the folder that holds the data sets (data)"
 
 install: $(INSTALLED) ## make .venv if there is none and install into it (about 7 GB); again: nothing
@@ -71,6 +73,17 @@ bench-data: $(INSTALLED) ## images per second of the data path against PIL and t
 
 bench-train: $(INSTALLED) ## seconds and memory of training steps against the releases' plain procedures (10 minutes)
 	@$(RUN) benchmarks/bench_train.py
+
+bench-eval: $(INSTALLED) ## time and memory of exact figures against other programs; FULL=1: at MSMT17's size, too
+	@$(RUN) benchmarks/bench_eval.py $(BENCH)
+	@$(if $(FULL),$(RUN) benchmarks/bench_eval.py --size msmt --rounds 1 --times 1 $(BENCH))
+
+bench-rerank: $(INSTALLED) ## time and memory of re-ranking against the plain procedure; FULL=1: at MSMT17's size, too
+	@$(RUN) benchmarks/bench_rerank.py $(BENCH)
+	@$(if $(FULL),$(RUN) benchmarks/bench_rerank.py --size msmt $(BENCH))
+
+bench-search: $(INSTALLED) ## recall, speed, size of faiss's indexes over a million vectors; Ctrl-C stops, again goes on
+	@$(RUN) benchmarks/bench_search.py $(BENCH)
 
 benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (hours)
 	@$(RUN) benchmarks/synthetic.py
