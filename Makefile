@@ -85,7 +85,7 @@ bench-rerank: $(INSTALLED) ## time and memory of re-ranking against the plain pr
 bench-search: $(INSTALLED) ## recall, speed, size of faiss's indexes over a million vectors; Ctrl-C stops, again goes on
 	@$(RUN) benchmarks/bench_search.py $(BENCH)
 
-benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (hours)
+benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (90 minutes)
 	@$(RUN) benchmarks/synthetic.py
 
 golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
