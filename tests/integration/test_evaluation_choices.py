@@ -9,6 +9,7 @@ import pytest
 from small_runs import evaluate_small, train_small
 
 from dgreid.errors import InputError
+from dgreid.evaluation.__main__ import main as score_embeddings
 from dgreid.evaluation.embedding_file import GALLERY, QUERY, read_embeddings
 from dgreid.evaluation.expansion import average_query_expansion
 from dgreid.evaluation.labels import Labels
@@ -53,6 +54,17 @@ def test_exported_embeddings_score_as_the_run_does(run, exported) -> None:
     assert exported.paths is not None
     assert len(set(exported.paths)) == len(exported.paths)
     assert len(exported.weights_hash) == len(exported.list_hash) == 64
+
+
+def test_the_command_scores_exported_embeddings_as_the_run_does(run, exported, data_root, tmp_path) -> None:
+    first = str(exported.paths[0])
+    images = str(next(data_root.rglob(first))).removesuffix(first)
+    words = [str(run.parent / "embeddings.npz"), "--output", str(tmp_path / "scores"), "--images", images]
+    assert score_embeddings(["score", *words]) == 0
+    scored, expected = read(tmp_path / "scores")["summary"]["embeddings"], read(run)["summary"][TARGET]
+    for key in ("mAP", "rank1", "rank5", "rank10", "mINP", "queries", "invalid_queries"):
+        assert scored[key] == pytest.approx(expected[key], abs=1e-6)
+    assert (tmp_path / "scores" / "pictures" / "ranked_embeddings.png").is_file()
 
 
 def test_a_file_that_exists_is_not_overwritten(run, exported, data_root) -> None:
