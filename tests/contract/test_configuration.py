@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from dgreid.data.modules import DomainDataModule
 from dgreid.data.transforms import TrainTransform
+from dgreid.evaluation.scoring import Scoring
 from dgreid.run.compose import conf_folder, register_catalogue
 
 CONF = conf_folder()
 INTERNAL = {"_target_", "_partial_", "_convert_", "_recursive_"}
 PLAIN_GROUPS = {"data", "synthetic", "protocol", "experiment"}
+LISTS = ("false_accept_rates", "open_set_rates")
 RUN = ["sources=[market1501,msmt17v1]", "target=dukemtmc"]
 
 
@@ -42,7 +45,8 @@ def assert_binds(node: Any, given_later: tuple[str, ...] = ()) -> None:
 
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir())
 STYLES = ("loss_style", "memory_style")
-BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in {*PLAIN_GROUPS, *STYLES, "domain"}]
+FURTHER_RANKINGS = ("expansion", "reranking")
+BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in {*PLAIN_GROUPS, *STYLES, *FURTHER_RANKINGS, "domain"}]
 
 
 @pytest.mark.parametrize(("group", "option"), BUILT, ids="/".join)
@@ -62,6 +66,23 @@ def test_styles_are_built_by_their_names_and_none_is_null(group: str, option: st
     assert set(node) - INTERNAL == set(inspect.signature(type(style)).parameters), "each option is shown"
     # A style alone is configured as its class is by default.
     assert vars(style) == vars(type(style)())
+
+
+@pytest.mark.parametrize(("group", "option"), [(g, o) for g in FURTHER_RANKINGS for o in options(g)], ids="/".join)
+def test_further_rankings_are_built_and_none_is_null(group: str, option: str) -> None:
+    config = composed(*RUN, f"{group}={option}")
+    if option == "none":
+        assert config[group] is None
+        return
+    built = getattr(instantiate(config.metric, _convert_="all"), group)
+    assert set(config[group]) - INTERNAL == set(inspect.signature(type(built)).parameters), "each option is shown"
+    assert vars(built) == {key: value for key, value in config[group].items() if key not in INTERNAL}
+
+
+def test_an_evaluation_is_configured_as_its_class_is_by_default() -> None:
+    node = composed(*RUN).metric
+    assert set(node) - INTERNAL == set(inspect.signature(Scoring).parameters)
+    assert instantiate(node, _convert_="all") == replace(Scoring(), **{k: list(getattr(Scoring(), k)) for k in LISTS})
 
 
 def test_only_styles_that_need_one_domain_are_offered_for_losses() -> None:
