@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from dgreid.evaluation.scoring import COSINE
 from dgreid.export.provenance import RULES, selection_rule, withdrawn
 from dgreid.export.subject import Subject
 from dgreid.export.weights_file import WEIGHTS, can_be_built
@@ -62,6 +63,7 @@ def _header(subject: Subject, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
             "metrics": [{"type": key, "name": name, "value": row[key]} for key, name in METRICS.items() if key in row],
         }
         for row in rows
+        if row["ranking"] == COSINE
     ]
     return {
         "library_name": "dgreid",
@@ -127,19 +129,28 @@ def _evaluation(subject: Subject, rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return f"{chosen}\n\nThe run's result has no numbers of these weights."
     shown = {key: name for key, name in METRICS.items() if key in rows[0]}
-    lines = [
-        f"| target | | {' | '.join(shown.values())} | queries |",
-        f"| --- | --- |{' ---: |' * (len(shown) + 1)}",
+    table = [
+        f"| target | | ranking | {' | '.join(shown.values())} | queries |",
+        f"| --- | --- | --- |{' ---: |' * (len(shown) + 1)}",
         *(
-            f"| {row['target']} | {row['domain']} | {' | '.join(f'{row[k]:.4f}' for k in shown)} | {row['queries']} |"
+            f"| {row['target']} | {row['domain']} | {row['ranking']} | "
+            f"{' | '.join(f'{row[key]:.4f}' for key in shown)} | {row['queries']} |"
             for row in rows
         ),
     ]
-    mirrored = subject.record["preprocessing"].get("flip_average")
-    note = "\n\nMeasured with embeddings averaged over each image and its mirror image." if mirrored else ""
     protocol = subject.record.get("protocol")
-    named = f" Protocol: `{protocol}`." if protocol else ""
-    return f"{chosen}{named}\n\n" + "\n".join(lines) + note
+    named = [f"Protocol: `{protocol}`."] if protocol else []
+    return " ".join([chosen, *named, *_conditions(subject)]) + "\n\n" + "\n".join(table)
+
+
+def _conditions(subject: Subject) -> list[str]:
+    """What the numbers were measured with besides the weights."""
+    said = []
+    if subject.record["preprocessing"]["flip_average"]:
+        said.append("Measured with the mean of the embeddings of each image and its mirror image.")
+    if subject.config.get("metric", {}).get("same_camera") == "keep":
+        said.append("Gallery images of a query's identity and camera count as matches.")
+    return said
 
 
 def _training_data(subject: Subject) -> str:

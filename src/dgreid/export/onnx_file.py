@@ -125,11 +125,14 @@ def _one_tf32_setting() -> Iterator[None]:
         cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
-def _forget_places(model: Any) -> None:
-    """Removes the lines of code that torch notes for each node: they name folders of this machine."""
-    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
-        del node.metadata_props[:]
-        node.doc_string = ""
+def _forget_places(message: Any) -> None:
+    """Removes torch's notes on a graph and all its parts: they name lines of code in folders of this machine."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in value if hasattr(value, "__len__") else (value,):
+                _forget_places(part)
 
 
 def _runtime(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dgreid.evaluation.scoring import COSINE
 from dgreid.export.subject import Subject
 
 RULES = {
@@ -25,10 +26,11 @@ WITHDRAWN = {
 def measured(subject: Subject, result: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The rows of a run's ``result.json`` that are of the exported weights.
 
-    With several targets each has an oracle of its own: the step tells which of them these weights are.
+    With several targets each has an oracle of its own: the step tells which of them these weights are. Results that say
+    nothing of a ranking, from before there were several, have the plain one.
     """
     found = (row for row in (result or {}).get("rows", []) if row["selection"] == selection_rule(subject))
-    return [row for row in found if row["step"] == subject.facts["step"]]
+    return [{"ranking": COSINE, **row} for row in found if row["step"] == subject.facts["step"]]
 
 
 def selection_rule(subject: Subject) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from torch import Tensor, nn
 
@@ -62,7 +63,8 @@ def subject_of(run: LoadedRun, checkpoint: str) -> Subject:
     """
     config = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
     height, width = config["data"]["height"], config["data"]["width"]
-    inference = run.inference_net
+    # Maps with channels side by side, which training is faster with, would be traced as index arithmetic.
+    inference = run.inference_net.to(memory_format=torch.contiguous_format)
     is_net_alone = type(inference) is EmbeddingNet and inference.net is run.module.net
     net = run.module.net if is_net_alone else inference
     embedder = ImageEmbedder(inference, run.module.mean, run.module.std)

@@ -22,8 +22,8 @@ from dgreid.types import DomainInfo
 SOURCES = [DomainInfo("market1501", 5, 20, 6, "a" * 64), DomainInfo("msmt17v1", 4, 12, 15, "b" * 64)]
 SMALL = ("net=small", "data.height=32", "data.width=16")
 ROW = {
-    "target": "cuhknp", "selection": "last", "step": 7, "domain": "unseen domain", "mAP": 0.123456, "rank1": 0.25,
-    "rank5": 0.5, "rank10": 0.75, "mINP": 0.0625, "queries": 12, "invalid_queries": 0,
+    "target": "cuhknp", "selection": "last", "step": 7, "domain": "unseen domain", "ranking": "cosine", "mAP": 0.123456,
+    "rank1": 0.25, "rank5": 0.5, "rank10": 0.75, "mINP": 0.0625, "queries": 12, "invalid_queries": 0,
 }  # fmt: skip
 
 
@@ -41,7 +41,9 @@ def stir(net: nn.Module) -> None:
                     layer.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
 
 
-def bare_run(folder: Path, *overrides: str, sources: str = "[market1501,msmt17v1]", result: bool = True) -> Path:
+def bare_run(
+    folder: Path, *overrides: str, sources: str = "[market1501,msmt17v1]", result: bool = True, flip: bool = False
+) -> Path:
     """A finished run of 7 steps with the checkpoints ``selected`` and ``last``; of the later of two values of a key."""
     typed = [f"sources={sources}", "target=cuhknp", f"data_root={folder}/somewhere", *SMALL, *overrides]
     words = list({word.partition("=")[0]: word for word in typed}.values())
@@ -54,7 +56,7 @@ def bare_run(folder: Path, *overrides: str, sources: str = "[market1501,msmt17v1
     stir(module.net)
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(resolve(config), sort_keys=False))
-    (folder / "run.json").write_text(json.dumps(record([info._asdict() for info in infos])))
+    (folder / "run.json").write_text(json.dumps(record([info._asdict() for info in infos], flip)))
     if result:
         (folder / "result.json").write_text(json.dumps({"format": 1, "selection": "last", "rows": [ROW]}))
     for name in ("selected", "last"):
@@ -63,7 +65,7 @@ def bare_run(folder: Path, *overrides: str, sources: str = "[market1501,msmt17v1
     return folder
 
 
-def record(sources: list[dict[str, Any]]) -> dict[str, Any]:
+def record(sources: list[dict[str, Any]], flip: bool) -> dict[str, Any]:
     """What ``run.json`` says, in short."""
     return {
         "fingerprint": "f" * 64, "strategy": "fb", "protocol": "m3l/to_cuhknp", "use": "train", "seed": 0,
@@ -71,7 +73,7 @@ def record(sources: list[dict[str, Any]]) -> dict[str, Any]:
         "weights": {"source": "/home/someone/weights.pth", "sha256": "c" * 64, "state_sha256": "d" * 64},
         "preprocessing": {
             "height": 32, "width": 16, "interpolation": "bicubic",
-            "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD), "flip_average": False,
+            "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD), "flip_average": flip,
         },
         "environment": {"packages": {"torch": "2.15.0", "dgreid": "0.1.0"}},
     }  # fmt: skip

@@ -54,9 +54,26 @@ def test_the_configuration_is_whole_but_for_places(tmp_path):
 
 def test_the_numbers_are_those_of_the_result(tmp_path):
     _, body = card(tmp_path / "run")
-    assert "| cuhknp | unseen domain | 0.1235 | 0.2500 | 0.5000 | 0.7500 | 0.0625 | 12 |" in body
+    assert "| cuhknp | unseen domain | cosine | 0.1235 | 0.2500 | 0.5000 | 0.7500 | 0.0625 | 12 |" in body
     assert "Selection: `last`, the weights at the end of training" in body
     assert "Protocol: `m3l/to_cuhknp`." in body
+
+
+def test_rankings_that_are_not_the_net_s_alone_are_told_apart(tmp_path):
+    reranked = {**ROW, "ranking": "k-reciprocal", "mAP": 0.875}
+    header, body = card(tmp_path / "run", rows=[ROW, reranked])
+    assert "| k-reciprocal | 0.8750 |" in body
+    (result,) = header["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == ROW["mAP"]
+
+
+def test_what_the_numbers_were_measured_with_is_said(tmp_path):
+    _, plain = card(tmp_path / "plain")
+    _, body = card(tmp_path / "run", "metric.same_camera=keep", flip=True)
+    assert "Gallery images of a query's identity and camera count as matches." in body
+    assert "mean of the embeddings of each image and its mirror image" in body
+    assert "count as matches" not in plain
+    assert "mirror" not in plain
 
 
 def test_numbers_of_other_weights_are_left_out(tmp_path):
