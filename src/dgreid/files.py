@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,27 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
             f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
         ) from error
     return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, which becomes ``path`` where the block ends well and is removed otherwise.
+
+    Raises:
+        InputError: the folder cannot be written, or something has taken its place.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "loggers": FOUNDATION,
     "run": BELOW_RUN,
     "export": BELOW_RUN | {"run"},
-    "commands": BELOW_RUN | {"run", "export"},
+    "search": BELOW_RUN | {"run"},
+    "commands": BELOW_RUN | {"run", "export", "search"},
 }
 COMMANDS = ("train.py", "evaluate.py")  # and every __main__.py
 
@@ -40,7 +41,7 @@ OWNERS = {
     "pytorch_lightning": ("module.py", "callbacks.py", "loggers.py", "data/modules.py", "run/"),
     "lightning": (),  # the same library under another name: two copies of every class
     "hydra": ("run/", *COMMANDS),
-    "omegaconf": ("run/", *COMMANDS),
+    "omegaconf": ("run/", "search/commands.py", "search/requests.py", *COMMANDS),
     "faiss": ("evaluation/neighbours.py",),
     "wandb": ("loggers.py", "run/"),
     "onnx": ("export/onnx_file.py",),

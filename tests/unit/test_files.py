@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dgreid.errors import InputError
-from dgreid.files import write_atomically, write_json, write_text
+from dgreid.files import new_folder, write_atomically, write_json, write_text
 
 
 def test_what_is_written_is_there(tmp_path):
@@ -46,3 +46,36 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be written"):
         write_text(tmp_path / "file" / "a.txt", "text")
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "deep" / "folder"
+    with new_folder(path) as temporary:
+        write_text(temporary / "a.txt", "a")
+        assert not path.exists()
+    assert [other.name for other in path.parent.iterdir()] == ["folder"]
+    assert (path / "a.txt").read_text() == "a"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("bug")])
+def test_a_failure_leaves_no_folder(tmp_path, error):
+    def begin():
+        with new_folder(tmp_path / "a") as temporary:
+            write_text(temporary / "a.txt", "a")
+            raise error
+
+    with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
+        begin()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_took_the_place_stays(tmp_path):
+    def overtaken():
+        with new_folder(tmp_path / "folder") as temporary:
+            write_text(temporary / "a.txt", "ours")
+            write_text(tmp_path / "folder" / "a.txt", "theirs")
+
+    with pytest.raises(InputError, match="folder cannot be written: "):
+        overtaken()
+    assert (tmp_path / "folder" / "a.txt").read_text() == "theirs"
+    assert [other.name for other in tmp_path.iterdir()] == ["folder"]

@@ -21,11 +21,17 @@ def check_readable(paths: Sequence[Path]) -> None:
     Raises:
         ImageError: the first that cannot be read, and how many others there are.
     """
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        errors = [error for error in pool.map(_error, paths) if error is not None]
+    errors = list(unreadable(paths).values())
     if errors:
         others = f"; so are {len(errors) - 1} more, which `python -m dgreid.data check` lists" if errors[1:] else ""
         raise ImageError(f"{errors[0]}{others}")
+
+
+def unreadable(paths: Sequence[Path]) -> dict[Path, ImageError]:
+    """Decodes all images; those that cannot be read, each with the reason."""
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        errors = zip(paths, pool.map(_error, paths), strict=True)
+        return {path: error for path, error in errors if error is not None}
 
 
 def _error(path: Path) -> ImageError | None:

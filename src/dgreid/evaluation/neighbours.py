@@ -255,6 +255,12 @@ class NeighbourIndex:
             raise InputError(f"a memory-mapped index is read only; load it with memory_map=False before {what}")
 
 
+def check_kind(kind: str, dimension: int, parameters: str = "") -> None:
+    """Refuses what :meth:`NeighbourIndex.build` would not understand, before there are vectors."""
+    one = NeighbourIndex(_empty_index(kind, dimension, False), None, kind=kind, float16=False, device="cpu", threads=1)
+    one.set_parameters(parameters)
+
+
 def faiss_blocks(query: Array, gallery: Array, threads: int | None = None) -> ScoreBlock:
     """Inner products as faiss's exact flat index on the CPU gives them: all of the gallery for each query.
 

@@ -62,6 +62,15 @@ def test_any_floating_point_rows_serve(convert):
     np.testing.assert_allclose(found.scores, oracle(*as_they_are, 5)[0], atol=1e-6)
 
 
+def test_a_kind_can_be_checked_before_there_are_vectors():
+    module.check_kind("IVF8,Flat", 16, "nprobe=4")
+    module.check_kind("exact", 16)
+    with pytest.raises(InputError, match="kind=HSNW32 for vectors of 16 numbers: faiss says"):
+        module.check_kind("HSNW32", 16)
+    with pytest.raises(InputError, match="parameters=nprobe=4 of kind=exact"):
+        module.check_kind("exact", 16, "nprobe=4")
+
+
 def test_vectors_on_disk_are_indexed_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr("dgreid.evaluation.vector_rows.PART_BYTES", 4 * 16 * 64)
     np.save(tmp_path / "vectors.npy", vectors(500))

@@ -1,0 +1,180 @@
+"""The three commands: index images, add more of them, and ask who is on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from dgreid.errors import InputError, check_one_of
+from dgreid.files import write_json, write_text
+from dgreid.run.folder import quoted
+from dgreid.run.load import read_run
+from dgreid.search.answers import Answers, search, shown_path
+from dgreid.search.index_folder import METADATA, IndexFolder
+from dgreid.search.indexing import SKIPPED, add_images, alone, check_free, make_index, remake_index
+from dgreid.search.page import answers_page
+from dgreid.search.progress import progress
+from dgreid.search.readable import Skipped
+from dgreid.search.requests import (
+    COMMAND,
+    SEARCH,
+    at_least_one,
+    embedder_of,
+    embedder_of_index,
+    existing_index,
+    kind_of,
+    list_images,
+    new_place,
+    places,
+    readable_images,
+    run_folder,
+    run_of_index,
+    switch,
+)
+from dgreid.search.tables import print_answers
+from dgreid.search.thresholds import chosen_threshold
+
+ANSWERS = "answers"
+TABLE, PAGE = "answers.json", "answers.html"
+
+
+def index_images(config: DictConfig) -> None:
+    """Embeds and indexes images, or makes an existing index anew in another kind.
+
+    Raises:
+        InputError: see ``conf/search_index.yaml`` and docs/search.md for what is possible.
+    """
+    gallery = places(config.gallery, "gallery")
+    existing = Path(gallery[0]).expanduser()
+    if len(gallery) == 1 and (existing / METADATA).is_file():
+        _index_anew(config, IndexFolder(existing))
+        return
+    run = run_folder(config)
+    path = new_place(config, run / SEARCH, gallery)
+    check_free(path)
+    kind, flip = kind_of(config), None if config.flip is None else switch(config, "flip")
+    listed = list_images(config, gallery, "gallery", "gallery", read_run(run)[0])
+    images, skipped = readable_images(listed, config)
+    embedder, weights = embedder_of(config, run, str(config.checkpoint), flip)
+    made = make_index(path, images, skipped, embedder, weights, kind, gallery, progress)
+    print(f"indexed:  {len(images):,} images{_left_out(made, skipped)}")
+    _say_what_it_is(made)
+
+
+def _index_anew(config: DictConfig, source: IndexFolder) -> None:
+    if config.run is not None:
+        raise InputError(
+            f"gallery={config.gallery} with run={config.run}: this is an index, whose embeddings are taken as they "
+            "are; leave run out, or give the images themselves"
+        )
+    path = new_place(config, source.path.absolute().parent, [f"{source.path.absolute().name}-{config.kind}"])
+    made = remake_index(path, source, kind_of(config), progress)
+    print(f"indexed:  {made.metadata.images:,} images of {source.path}, whose embeddings were taken")
+    _say_what_it_is(made)
+
+
+def add(config: DictConfig) -> None:
+    """Adds those of the images that an index does not have.
+
+    Raises:
+        InputError: see ``conf/search_add.yaml`` and docs/search.md for what is possible.
+    """
+    wanted = places(config.images, "images")
+    path = existing_index(config).path
+    with alone(path):
+        index = IndexFolder(path)
+        listed = list_images(config, wanted, "images", "gallery", read_run(run_of_index(config, index))[0])
+        known = {image.path for image in index.all_images()}
+        new = [image for image in listed if image.path not in known]
+        if not new:
+            raise InputError(
+                f"images={config.images}: {path} has all {len(listed):,} of them already; nothing was added"
+            )
+        images, skipped = readable_images(new, config)
+        index = add_images(index, images, skipped, embedder_of_index(config, index), wanted, progress)
+    there = f" ({len(listed) - len(new):,} were in it already)" if len(listed) > len(new) else ""
+    print(f"added:    {len(images):,} images{there}{_left_out(index, skipped)}")
+    _say_what_it_is(index)
+
+
+def query(config: DictConfig) -> None:
+    """Asks who is on images; prints tables, writes JSON and a page.
+
+    Raises:
+        InputError: see ``conf/search_query.yaml`` and docs/search.md for what is possible.
+    """
+    wanted = places(config.images, "images")
+    index = existing_index(config)
+    run = run_of_index(config, index)
+    threshold = chosen_threshold(config.false_accept_rate, config.threshold, run, index.metadata.weights)
+    check_one_of("search_device", config.search_device, ("cpu", "gpu", "auto"))
+    top, memory_map = at_least_one(config, "top"), switch(config, "memory_map")
+    output = None if config.output is None else _free_folder(Path(str(config.output)).expanduser())
+    listed = list_images(config, wanted, "images", "query", read_run(run)[0])
+    queries, skipped = readable_images(listed, config)
+    embedder = embedder_of_index(config, index)
+    with progress("embedding", len(queries)) as advance:
+        batches, done = [], 0
+        for batch in embedder(queries):
+            batches.append(batch)
+            advance(done := done + len(batch))
+    found = search(
+        index, queries, np.concatenate(batches), top, threshold,
+        parameters=config.parameters, memory_map=memory_map, device=config.search_device,
+    )  # fmt: skip
+    answers = Answers(index, found, threshold, skipped)
+    print_answers(answers)
+    output = output or _numbered_folder(index.path / ANSWERS)
+    write_json(output / TABLE, answers.record())
+    write_text(output / PAGE, answers_page(answers))
+    if skipped:
+        print(f"left out: {len(skipped):,} images that cannot be read, listed in {TABLE}")
+    print(f"\nanswers:  {output / TABLE}\npage:     {output / PAGE}")
+
+
+def _free_folder(output: Path) -> Path:
+    """A folder that holds no answers yet."""
+    for name in (TABLE, PAGE):
+        if (output / name).exists():
+            raise InputError(
+                f"output={output} holds answers already ({name}), and nothing is overwritten; choose another"
+            )
+    return output
+
+
+def _numbered_folder(beside: Path) -> Path:
+    """A new folder with the next number; of two searches at once each has its own."""
+    number = max((int(path.name) for path in beside.glob("*") if path.name.isdecimal()), default=0) + 1
+    try:
+        beside.mkdir(exist_ok=True)
+        while True:
+            try:
+                (beside / str(number)).mkdir()
+                return beside / str(number)
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise InputError(
+            f"{beside} cannot be written: {error.strerror or error}; choose another place with output=..."
+        ) from error
+
+
+def _left_out(index: IndexFolder, skipped: Sequence[Skipped]) -> str:
+    return f"; {len(skipped):,} that cannot be read are listed in {index.path / SKIPPED}" if skipped else ""
+
+
+def _say_what_it_is(index: IndexFolder) -> None:
+    metadata = index.metadata
+    recall = metadata.recall
+    found = (
+        "exact"
+        if recall is None
+        else f"{metadata.kind}; finds the nearest image in {100 * recall['at_1']:.1f} %, "
+        f"{100 * recall['at_10']:.1f} % of the ten nearest"
+    )
+    size = (index.path / metadata.index).stat().st_size / 2**20
+    print(f"index:    {shown_path(str(index.path))} ({metadata.images:,} images, {size:,.1f} MB, {found})")
+    print(f"next:     {COMMAND} query folder={quoted(Path(shown_path(str(index.path))))} images=<photos of someone>")
