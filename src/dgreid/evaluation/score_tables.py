@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -23,15 +22,11 @@ FIGURES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-1
 def print_scores(scores: Mapping[str, Sequence[Scored]]) -> None:
     """The usual figures: a row for each file and ranking."""
     rows = [
-        (name, short(scored.ranking), *(percent(scored.result.summary()[key]) for key in FIGURES))
+        (name, scored.ranking, *(percent(scored.result.summary()[key]) for key in FIGURES))
         for name, rankings in scores.items()
         for scored in rankings
     ]
     _print(("embeddings", "ranking", *FIGURES.values()), rows)
-    rankings = dict.fromkeys(scored.ranking for found in scores.values() for scored in found)
-    for ranking in rankings:
-        if ranking != short(ranking):
-            print(f"{short(ranking)}: {ranking}")
 
 
 def print_differences(found: Mapping[str, Sequence[Difference]]) -> None:
@@ -45,7 +40,7 @@ def print_differences(found: Mapping[str, Sequence[Difference]]) -> None:
         rows = [(d.method, *_cells(d.mean_average_precision), *_cells(d.rank1)) for d in differences]
         level = f"{100 * interval.level:g} %"
         print(
-            f"\nminus {first.baseline}, {short(ranking)}, in percentage points\n({level} intervals of "
+            f"\nminus {first.baseline}, {ranking}, in percentage points\n({level} intervals of "
             f"{interval.resamples:,} paired resamples of {interval.units:,} {unit}; * excludes 0)"
         )
         _print(("embeddings", "mAP", f"{level} interval", "Rank-1", f"{level} interval"), rows)
@@ -53,16 +48,11 @@ def print_differences(found: Mapping[str, Sequence[Difference]]) -> None:
 
 def print_further_figures(scores: Mapping[str, Sequence[Scored]]) -> None:
     """What was asked for besides: a table for each kind of figure."""
-    labelled = [((name, short(one.ranking)), one.figures) for name, rankings in scores.items() for one in rankings]
+    labelled = [((name, one.ranking), one.figures) for name, rankings in scores.items() for one in rankings]
     _print_kind("verification over all pairs: true accepts at false accept rates", "verification", labelled)
     _print_kind("a single gallery shot of each identity", "single_shot", labelled)
     _print_parts("not in the gallery: rightly answered (TPIR), falsely answered (FPIR)", "open_set", "rate", labelled)
     _print_parts("queries of one camera, gallery of another", "camera_pairs", "cameras", labelled)
-
-
-def short(ranking: str) -> str:
-    """A ranking's label without its numbers, which are in parentheses."""
-    return re.sub(r" \([^)]*\)", "", ranking)
 
 
 def percent(share: float | None) -> str:

@@ -135,7 +135,8 @@ def test_further_rankings_equal_the_functions(scored, tmp_path):
     assert result["summary"]["mine"] == result["rows"][0]
     assert ["open_set" in row for row in result["rows"]] == [True, False, False]  # a threshold is one of cosines
     assert [line[0] for line in cells(out, "mine")[:3]] == ["cosine", "expanded", "expanded,"]
-    assert "expanded, re-ranked: expanded (k 2, alpha 2), re-ranked (k1 5, k2 3, weight 0.4, squared)" in out
+    assert result["options"]["expansion"] == {"k": 2, "alpha": 2}
+    assert result["options"]["reranking"] == {"k1": 5, "k2": 3, "weight": 0.4, "distance": "squared"}
     assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == [
         "queries.csv", "queries_2.csv", "queries_3.csv",
     ]  # fmt: skip
