@@ -19,7 +19,7 @@ QUALITY = 85
 QUERIES_SHOWN = 200
 DIGITS = 12
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fdb; --warn: #b45309; }
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fdb; --warn: #c2660a; }
 * { box-sizing: border-box; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 100rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; }
@@ -37,7 +37,7 @@ figure img { width: 100%; height: 100%; object-fit: contain; display: block; }
 figcaption { overflow-wrap: anywhere; margin-top: .3rem; }
 .score { font-weight: 600; font-variant-numeric: tabular-nums; }
 .path { color: GrayText; display: block; }
-.nobody { color: var(--warn); font-weight: 600; display: block; }
+.nobody { color: var(--warn); font-weight: 600; }
 .missing { padding: .5rem; text-align: center; color: GrayText; }
 @media (max-width: 40rem) { section { flex-direction: column; } }
 """
@@ -106,7 +106,7 @@ def _kind(metadata: Metadata) -> str:
 
 
 def _section(answer: Answer, has_threshold: bool) -> str:
-    verdict = '<span class="nobody">nobody in the gallery</span>' if has_threshold and answer.nobody else ""
+    verdict = '<br><span class="nobody">nobody in the gallery</span>' if has_threshold and answer.nobody else ""
     hits = "\n".join(f"<li>{_hit(hit)}</li>" for hit in answer.hits)
     query = _figure(answer.query, f"query{verdict}", "query")
     return f"<section>\n{query}\n<ol>\n{hits}\n</ol>\n</section>"
