@@ -67,6 +67,10 @@ def test_the_command_scores_exported_embeddings_as_the_run_does(run, exported, d
     assert (tmp_path / "scores" / "pictures" / "ranked_embeddings.png").is_file()
 
 
+def test_where_embeddings_go_does_not_name_the_results(exported, run) -> None:
+    assert (run / "evaluations" / f"{TARGET}_selected" / "result.json").is_file()
+
+
 def test_a_file_that_exists_is_not_overwritten(run, exported, data_root) -> None:
     with pytest.raises(InputError, match=r"embeddings\.npz exists already"):
         evaluate_small(data_root, run, f"export={run.parent / 'embeddings.npz'}")
@@ -83,8 +87,10 @@ def test_further_rankings_are_rows_of_their_own(run, exported, data_root) -> Non
     result = read(newest(run))
     plain, expanded, reranked = result["rows"]
     assert result["summary"] == {TARGET: plain}
-    assert [plain["ranking"], expanded["ranking"]] == ["cosine", "expanded (k 2, alpha 3)"]
-    assert reranked["ranking"] == "expanded (k 2, alpha 3), re-ranked (k1 5, k2 3, weight 0.3, euclidean)"
+    assert [plain["ranking"], expanded["ranking"]] == ["cosine", "expanded"]
+    assert reranked["ranking"] == "expanded, re-ranked"
+    assert result["metric"]["reranking"] == {"k1": 5, "k2": 3, "weight": 0.3, "distance": "euclidean"}
+    assert result["metric"]["expansion"] == {"k": 2, "alpha": 3.0}
     query, gallery, *labels = sides(exported)
     wider = average_query_expansion(query, gallery, 2, 3.0)
     assert expanded["mAP"] == pytest.approx(evaluate_embeddings(wider, gallery, *labels).mean_average_precision)

@@ -18,7 +18,7 @@ from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 from dgreid.evaluation.single_shot import evaluate_single_shot
 from dgreid.evaluation.verification import RATES, evaluate_verification
 
-COSINE = "cosine"
+COSINE, EXPANDED, RERANKED = "cosine", "expanded", "re-ranked"
 OPEN_SET_RATES = (0.01, 0.05, 0.1)
 
 
@@ -33,11 +33,6 @@ class Expansion:
 
     k: int = 10
     alpha: float = 3.0
-
-    @property
-    def label(self) -> str:
-        """What a row of results calls it."""
-        return f"expanded (k {self.k}, alpha {self.alpha:g})"
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,6 @@ class Reranking:
     k2: int = 6
     weight: float = 0.3
     distance: Distance = "euclidean"
-
-    @property
-    def label(self) -> str:
-        """What a row of results calls it."""
-        return f"re-ranked (k1 {self.k1}, k2 {self.k2}, weight {self.weight:g}, {self.distance})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,19 +107,18 @@ class Scoring:
         return embedding_blocks(query, gallery)
 
     def rankings(self, query: Array, gallery: Array) -> Iterator[tuple[str, ScoreBlock]]:
-        """Each ranking asked for, the plain one first: its label, and similarities a block of queries at a time."""
+        """Each ranking asked for, the plain one first: its name, and similarities a block of queries at a time."""
         yield COSINE, self.blocks(query, gallery)
         if self.expansion is not None:
             query = average_query_expansion(query, gallery, self.expansion.k, self.expansion.alpha, self.memory_limit)
-            yield self.expansion.label, self.blocks(query, gallery)
+            yield EXPANDED, self.blocks(query, gallery)
         if self.reranking is not None:
-            names = [chosen.label for chosen in (self.expansion, self.reranking) if chosen is not None]
             chosen = self.reranking
+            label = RERANKED if self.expansion is None else f"{EXPANDED}, {RERANKED}"
+            limit = self.memory_limit
             yield (
-                ", ".join(names),
-                reranked_blocks(
-                    query, gallery, chosen.k1, chosen.k2, chosen.weight, chosen.distance, memory_limit=self.memory_limit
-                ),
+                label,
+                reranked_blocks(query, gallery, chosen.k1, chosen.k2, chosen.weight, chosen.distance, limit),
             )
 
     def score(self, block: ScoreBlock, query_labels: Labels, gallery_labels: Labels) -> RetrievalResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def _evaluate_run(config: DictConfig) -> None:
         "strategy": record["strategy"], "protocol": protocol, "use": record["use"],
         "weights": record["weights"], "preprocessing": {**record["preprocessing"], "flip_average": scoring.flip},
         "precision": {**record["precision"], "trainer": config.precision}, "environment": environment(),
-        "command": task_overrides(), "open_set": None if thresholds is None else thresholds.record(),
+        "command": task_overrides(), "metric": asdict(scoring),
+        "open_set": None if thresholds is None else thresholds.record(),
     }  # fmt: skip
     _write(output, rows, facts)
 
@@ -96,6 +98,7 @@ def _evaluate_file(config: DictConfig) -> None:
         "targets": [target_record(name, domain) for name, domain in targets.items()],
         "environment": environment(),
         "command": task_overrides(),
+        "metric": asdict(scoring),
     }
     _write(output, [row._replace(step=None, seen=None) for row in scored], facts)
 
@@ -164,7 +167,7 @@ def _short_name(checkpoint: str) -> str:
 
 
 def _own_overrides() -> Sequence[str]:
-    shown_or_without_effect = ("run", "checkpoint", "net", "target", "batch_size", "workers", "accelerator")
+    shown_or_without_effect = ("run", "checkpoint", "net", "target", "batch_size", "workers", "accelerator", "export")
     return [o for o in task_overrides() if o.partition("=")[0] not in shown_or_without_effect]
 
 

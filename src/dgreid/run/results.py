@@ -34,7 +34,7 @@ class Row(NamedTuple):
         result: the metrics.
         seen: whether other people of the target's domain were trained on; None if that is not known.
         queries: the query images, in the order of the result.
-        ranking: what ranked the gallery: ``cosine``, or the label of an expansion or re-ranking.
+        ranking: what ranked the gallery: ``cosine``, ``expanded``, ``re-ranked`` or ``expanded, re-ranked``.
         figures: further figures as plain values, by name.
         observed: what its pictures show; None for further rankings.
         activations: where the net was active on a few images, likewise.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,6 +94,7 @@ def train(config: DictConfig) -> None:
     rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
     if trainer.is_global_zero:
         mark_selected(selected)
+        facts["metric"] = asdict(scoring)
         facts["open_set"] = None if thresholds is None else thresholds.record()
         _finish(trainer, folder, rows, facts, config.selection)
     leave()
