@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from dgreid.errors import InputError
@@ -30,8 +30,8 @@ WAY_OUT = f"give the folder that `python -m dgreid.export format=safetensors` wr
 
 
 def write_weights(subject: Subject, path: Path) -> None:
-    """Writes tensors and facts."""
-    save_file(subject.tensors, path, metadata={"format": "pt", **as_text(subject.facts)})
+    """Writes tensors and facts, in a file with the usual permissions, which safetensors' own is not."""
+    path.write_bytes(save(subject.tensors, metadata={"format": "pt", **as_text(subject.facts)}))
 
 
 def can_be_built(facts: dict[str, Any]) -> bool:

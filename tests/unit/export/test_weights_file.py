@@ -85,6 +85,11 @@ def test_the_file_says_what_it_holds(exported):
     assert json.loads(facts["sources"]) == ["market1501", "msmt17v1"]
 
 
+def test_whoever_may_read_the_card_may_read_the_weights(exported):
+    _, place = exported
+    assert (place / WEIGHTS).stat().st_mode == (place / "model_card.md").stat().st_mode
+
+
 def test_an_inference_net_of_one_s_own_needs_its_class(tmp_path):
     folder = bare_run(tmp_path / "run", *OWN)
     export_run(folder, "safetensors", output=tmp_path / "out")
