@@ -75,7 +75,9 @@ def golden_trace(strategy: str, data_root: Path, runs: Path) -> dict[str, Any]:
     trainer.callbacks.append(recorder)
     trainer.fit(module, datamodule=data)
     state = {name: float(tensor.double().norm()) for name, tensor in module.state_dict().items()}
-    (row,) = score_targets(trainer, module, data, list(targets), "last", trainer.global_step, set())
+    (row,) = score_targets(
+        trainer, module, data, list(targets), "last", trainer.global_step, set(), build.build_scoring(config)
+    )
     figures = {name: row.result.summary()[name] for name in ("mAP", "rank1", "rank5", "rank10", "mINP")}
     return {"steps": recorder.steps, "norms": state, "target": figures}
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from dgreid import __version__
 from dgreid.export.embedder import ImageEmbedder, embedding_dimension
+from dgreid.nets.state_hash import state_sha256
 from dgreid.run.folder import CONFIG
 from dgreid.run.load import LoadedRun
-from dgreid.run.training import state_sha256
 from dgreid.strategies.base import EmbeddingNet
 
 OF_NET = "net"

@@ -17,8 +17,8 @@ from dgreid.export.embedder import ImageEmbedder
 from dgreid.export.subject import OF_INFERENCE_NET, OF_NET, Subject, as_text
 from dgreid.nets.resnet import resnet50, resnet50_ibn_a
 from dgreid.nets.small import small
+from dgreid.nets.state_hash import state_sha256
 from dgreid.nets.weights import RANDOM, read_state_dict
-from dgreid.run.training import state_sha256
 from dgreid.strategies.base import EmbeddingNet
 
 WEIGHTS = "weights.safetensors"

@@ -18,10 +18,10 @@ from dgreid.export import onnx_file
 from dgreid.export.onnx_file import OPSET, TRACED_BATCH, metadata, onnx_model, require_packages, write_onnx
 from dgreid.export.parity import TOLERANCE
 from dgreid.export.subject import subject_of
+from dgreid.nets.state_hash import state_sha256
 from dgreid.run.build import set_precision
 from dgreid.run.compose import conf_folder
 from dgreid.run.load import load_run
-from dgreid.run.training import state_sha256
 
 OWN = ("strategy=softmax_triplet", "strategy._target_=own_inference.")
 
