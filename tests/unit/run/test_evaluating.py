@@ -16,6 +16,18 @@ RUN = {
     "data": {"workers": 4, "cache": "disk", "test_batch_size": 7},
     "use": "train",
     "seed": 5,
+    "metric": {"flip": True, "search": "faiss"},
+    "reranking": {"k1": 9},
+}
+EVALUATION = {
+    "synthetic": SIZE,
+    "domain": {"cuhknp": {"crops": "detected"}},
+    "target": None,
+    "workers": 0,
+    "batch_size": None,
+    "metric": {"flip": False, "search": "blocks"},
+    "reranking": None,
+    "expansion": None,
 }
 
 
@@ -29,11 +41,24 @@ RUN = {
 )
 def test_the_benchmark_is_the_run_s_unless_another_was_typed(typed, expected, monkeypatch):
     monkeypatch.setattr(evaluating, "task_overrides", lambda: typed)
-    config = {"synthetic": SIZE, "domain": {"cuhknp": {"crops": "detected"}}, "target": None, "workers": 0}
-    taken = as_in_the_run(OmegaConf.create({**config, "batch_size": None}), OmegaConf.create(RUN))
+    taken = as_in_the_run(OmegaConf.create(EVALUATION), OmegaConf.create(RUN))
     assert taken.synthetic == expected
     assert taken.domain.cuhknp.crops == "labeled"
     assert (taken.target, taken.data.test_batch_size, taken.data.cache) == ("cuhknp", 7, "none")
+
+
+@pytest.mark.parametrize(
+    ("typed", "metric", "reranking"),
+    [
+        ([], {"flip": True, "search": "faiss"}, {"k1": 9}),
+        (["metric.search=blocks"], {"flip": True, "search": "blocks"}, {"k1": 9}),
+        (["metric=default", "reranking=none"], {"flip": False, "search": "blocks"}, None),
+    ],
+)
+def test_what_is_counted_is_the_run_s_unless_typed(typed, metric, reranking, monkeypatch):
+    monkeypatch.setattr(evaluating, "task_overrides", lambda: typed)
+    taken = as_in_the_run(OmegaConf.create(EVALUATION), OmegaConf.create(RUN))
+    assert (taken.metric, taken.reranking, taken.expansion) == (metric, reranking, None)
 
 
 def test_checkpoint_files_of_one_name_stay_apart(tmp_path):
