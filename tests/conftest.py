@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib or wandb
 os.environ["WANDB_MODE"] = "offline"
@@ -13,6 +14,10 @@ import random
 import numpy as np
 import pytest
 import torch
+
+# A shell that starts the tests in the background has them, and all that they start and stop, ignore SIGINT.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 
