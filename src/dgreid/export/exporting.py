@@ -8,13 +8,12 @@ from pathlib import Path
 
 from dgreid.errors import InputError, check_one_of
 from dgreid.export.model_card import CARD, model_card
-from dgreid.export.new_folder import check_free, new_folder
 from dgreid.export.onnx_file import INPUT, OPSET, OUTPUT, require_packages, write_onnx
 from dgreid.export.parity import largest_difference, require_parity
 from dgreid.export.provenance import measured, withdrawn
 from dgreid.export.subject import Subject, subject_of
 from dgreid.export.weights_file import WEIGHTS, can_be_built, load_exported, write_weights
-from dgreid.files import write_text
+from dgreid.files import new_folder, write_text
 from dgreid.run.folder import RESULT
 from dgreid.run.load import find_checkpoint, load_run, read_run
 
@@ -51,6 +50,16 @@ def export_run(
     subject = subject_of(load_run(folder, checkpoint, target), checkpoint)
     difference = write_onnx(subject, path) if form == "onnx" else _write_folder(subject, folder, path)
     return [*_lines(subject, path, form, difference), *(f"warning: {line}" for line in withdrawn(subject))]
+
+
+def check_free(path: Path) -> None:
+    """Nothing that exists is overwritten.
+
+    Raises:
+        InputError: something is there.
+    """
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} exists, and nothing is overwritten: give another place with output=..., or remove it")
 
 
 def _place(folder: Path, form: str, checkpoint: str, target: str | None, output: Path | None) -> Path:

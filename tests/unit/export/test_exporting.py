@@ -5,7 +5,7 @@ from bare_runs import bare_run
 
 from dgreid.errors import InputError
 from dgreid.export import exporting
-from dgreid.export.exporting import export_run
+from dgreid.export.exporting import check_free, export_run
 
 
 @pytest.fixture
@@ -35,6 +35,13 @@ def test_nothing_is_overwritten(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"net.onnx exists, and nothing is overwritten"):
         export_run(folder, "onnx", output=tmp_path / "net.onnx")
     assert (tmp_path / "net.onnx").read_text() == "precious"
+
+
+def test_a_link_to_nothing_is_something(tmp_path):
+    check_free(tmp_path / "new")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"give another place with output=\.\.\., or remove it"):
+        check_free(tmp_path / "link")
 
 
 def test_wrong_values_are_named(folder, tmp_path):
