@@ -94,7 +94,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> Path:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types its keywords as bool
 
     return write_atomically(path, write)
 
