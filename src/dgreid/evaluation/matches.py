@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dgreid.evaluation.labels import Array, Labels, Numbers, SameCamera, as_labels, candidates, require_row_each
-from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks, score_rows
+from dgreid.evaluation.labels import Labels, Numbers, SameCamera, as_labels, candidates
+from dgreid.evaluation.similarity import ScoreBlock, score_rows
 
 NO_MATCH = -1
 
@@ -30,8 +30,7 @@ class Matches(NamedTuple):
 
 
 def top_matches(
-    query: Array,
-    gallery: Array,
+    block: ScoreBlock,
     query_labels: Labels,
     gallery_labels: Labels,
     k: int = 10,
@@ -41,40 +40,12 @@ def top_matches(
     """The k best gallery images of each query that count, as in the figures.
 
     Args:
-        query: (Q, D) embeddings at unit length.
-        gallery: (G, D) likewise.
+        block: as :func:`~dgreid.evaluation.ranking.evaluate_blocks` takes it.
         query_labels: identities and cameras of the queries.
         gallery_labels: identities and cameras of the gallery.
         k: how many images that count a list has, at least 1.
         same_camera: what becomes of images of the query's identity and camera.
         most_ignored: how many images that do not count may stand between them, where their similarity puts them.
-
-    Raises:
-        InputError: shapes do not fit or a value is not finite.
-    """
-    require_row_each(query, query_labels, "query")
-    require_row_each(gallery, gallery_labels, "gallery")
-    block = embedding_blocks(query, gallery)
-    return top_matches_of_blocks(block, query_labels, gallery_labels, k, same_camera, most_ignored)
-
-
-def top_matches_of_blocks(
-    block: ScoreBlock,
-    query_labels: Labels,
-    gallery_labels: Labels,
-    k: int = 10,
-    same_camera: SameCamera = "ignore",
-    most_ignored: int = 0,
-) -> Matches:
-    """The same from similarities, for instance re-ranked ones.
-
-    Args:
-        block: as :func:`~dgreid.evaluation.ranking.evaluate_blocks` takes it.
-        query_labels: identities and cameras of the queries.
-        gallery_labels: identities and cameras of the gallery.
-        k: as for :func:`top_matches`.
-        same_camera: likewise.
-        most_ignored: likewise.
 
     Raises:
         InputError: shapes do not fit or a similarity is NaN.

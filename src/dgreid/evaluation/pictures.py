@@ -14,7 +14,7 @@ from dgreid.evaluation.embedding_map import EmbeddingSample, sample_images
 from dgreid.evaluation.figures import embedding_map, precision_recall_curves, ranked_gallery, similarity_histograms
 from dgreid.evaluation.labels import Array, SameCamera
 from dgreid.evaluation.pair_histograms import PairHistograms
-from dgreid.evaluation.ranked_lists import RankedQuery, labels_of, ranked_by_similarity, telling_queries
+from dgreid.evaluation.ranked_lists import RankedQuery, labels_of, ranked_queries, telling_queries
 from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.evaluation.similarity import ScoreBlock, matrix_blocks
 from dgreid.evaluation.survey import survey
@@ -66,7 +66,7 @@ def observe(
     chosen = telling_queries(result, seed=seed)
     labels = labels_of(records[:count]), labels_of(records[count:])
     found = survey(block, *labels, list(chosen.values()), same_camera, limits, memory_limit)
-    ranked = ranked_by_similarity(chosen, result, matrix_blocks(found.similarities), records, same_camera=same_camera)
+    ranked = ranked_queries(chosen, result, matrix_blocks(found.similarities), records, same_camera=same_camera)
     sample = None if embeddings is None else sample_images(embeddings, records, count, seed=seed)
     return Observations(found.precision, found.pairs, ranked, sample)
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Array, Labels, SameCamera
-from dgreid.evaluation.matches import NO_MATCH, top_matches_of_blocks
+from dgreid.evaluation.labels import Labels, SameCamera
+from dgreid.evaluation.matches import NO_MATCH, top_matches
 from dgreid.evaluation.ranking import RetrievalResult
-from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
+from dgreid.evaluation.similarity import ScoreBlock
 from dgreid.files import write_atomically
 from dgreid.types import ReIDRecord
 
@@ -66,7 +66,7 @@ def telling_queries(result: RetrievalResult, each: int = 2, seed: int = 0) -> di
 def ranked_queries(
     chosen: dict[str, int],
     result: RetrievalResult,
-    embeddings: Array,
+    block: ScoreBlock,
     records: Sequence[ReIDRecord],
     k: int = 10,
     same_camera: SameCamera = "ignore",
@@ -76,41 +76,17 @@ def ranked_queries(
     Args:
         chosen: query index by title, as :func:`telling_queries` gives them.
         result: the figures of all queries.
-        embeddings: (N, D) of queries, then gallery, at unit length.
-        records: the N images in the same order.
+        block: similarities of the chosen queries alone, in their order, to the gallery.
+        records: the N images, queries first.
         k: how many images that count a list has; up to three that are ignored stand between them.
         same_camera: the camera rule of the figures.
 
     Raises:
-        InputError: not one embedding for each image.
-    """
-    if len(embeddings) != len(records):
-        raise InputError(f"{len(embeddings)} embeddings but {len(records)} images; give one row for each image")
-    block = embedding_blocks(embeddings[list(chosen.values())], embeddings[len(result.valid) :])
-    return ranked_by_similarity(chosen, result, block, records, k, same_camera)
-
-
-def ranked_by_similarity(
-    chosen: dict[str, int],
-    result: RetrievalResult,
-    block: ScoreBlock,
-    records: Sequence[ReIDRecord],
-    k: int = 10,
-    same_camera: SameCamera = "ignore",
-) -> list[RankedQuery]:
-    """The same from similarities, for instance re-ranked ones.
-
-    Args:
-        chosen: as for :func:`ranked_queries`.
-        result: likewise.
-        block: similarities of the chosen queries alone, in their order, to the gallery.
-        records: likewise.
-        k: likewise.
-        same_camera: likewise.
+        InputError: shapes do not fit or a similarity is NaN.
     """
     asked, gallery = [records[row] for row in chosen.values()], records[len(result.valid) :]
     labels = labels_of(asked), labels_of(gallery)
-    found = top_matches_of_blocks(block, *labels, k, same_camera, MOST_IGNORED)
+    found = top_matches(block, *labels, k, same_camera, MOST_IGNORED)
     lists = []
     for position, (title, row) in enumerate(chosen.items()):
         kept = found.indices[position] != NO_MATCH

@@ -11,13 +11,12 @@ from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranked_lists import (
     labels_of,
-    ranked_by_similarity,
     ranked_queries,
     telling_queries,
     write_queries,
 )
 from dgreid.evaluation.ranking import evaluate_embeddings, evaluate_similarities
-from dgreid.evaluation.similarity import matrix_blocks
+from dgreid.evaluation.similarity import embedding_blocks, matrix_blocks
 from dgreid.types import ReIDRecord
 
 
@@ -72,7 +71,7 @@ def test_lists_agree_with_the_figures(same_camera):
     similarities = (embeddings[:8] @ embeddings[8:].T).numpy()
     result = evaluate_similarities(similarities, *labels, same_camera=same_camera)
     every = {str(row): row for row in range(8)}
-    for row, ranked in enumerate(ranked_queries(every, result, embeddings, records, k=32, same_camera=same_camera)):
+    for row, ranked in enumerate(ranked_queries(every, result, matrix_blocks(similarities), records, 32, same_camera)):
         assert ranked.query == records[row]
         assert ranked.title == str(row)
         assert ranked.average_precision == result.average_precision[row]
@@ -91,10 +90,9 @@ def test_lists_agree_with_the_figures(same_camera):
 def test_a_list_has_ten_that_count_and_at_most_three_that_do_not():
     records = [ReIDRecord(Path(f"{k}.jpg"), 1, 0) for k in range(6)]
     records += [ReIDRecord(Path(f"other {k}.jpg"), 2 + k % 3, k) for k in range(20)] + [ReIDRecord(Path("x"), 1, 9)]
-    embeddings = torch.linspace(1, 0, len(records))[:, None]
-    labels = labels_of(records[:1]), labels_of(records[1:])
-    result = evaluate_similarities(np.linspace(1, 0, len(records) - 1)[None], *labels)
-    (ranked,) = ranked_queries({"best": 0}, result, embeddings, records)
+    similarities = np.linspace(1, 0, len(records) - 1)[None]
+    result = evaluate_similarities(similarities, labels_of(records[:1]), labels_of(records[1:]))
+    (ranked,) = ranked_queries({"best": 0}, result, matrix_blocks(similarities), records)
     assert [match.path.name for match in ranked.matches] == [
         *(f"{k}.jpg" for k in (1, 2, 3)), *(f"other {k}.jpg" for k in range(10)),
     ]  # fmt: skip
@@ -105,17 +103,19 @@ def test_lists_of_other_similarities_follow_those():
     embeddings, records, result = problem()
     similarities = (embeddings[:8] @ embeddings[8:].T).numpy()
     chosen = {"best": 3, "worst": 1}
-    expected = ranked_queries(chosen, result, embeddings, records)
-    found = ranked_by_similarity(chosen, result, matrix_blocks(similarities[[3, 1]]), records)
-    assert [one.matches for one in found] == [one.matches for one in expected]
-    turned = ranked_by_similarity(chosen, result, matrix_blocks(-similarities[[3, 1]]), records, k=40)
-    assert [one.matches[0] for one in turned] != [one.matches[0] for one in expected]
+    best, worst = ranked_queries(chosen, result, matrix_blocks(similarities[[3, 1]]), records, k=40)
+    for row, one in ((3, best), (1, worst)):
+        assert one.matches[0] == records[8 + int(similarities[row].argmax())]
+    turned = ranked_queries(chosen, result, matrix_blocks(-similarities[[3, 1]]), records, k=40)
+    for row, one in ((3, turned[0]), (1, turned[1])):
+        assert one.matches[0] == records[8 + int(similarities[row].argmin())]
 
 
 def test_a_row_each_is_needed():
     embeddings, records, result = problem()
-    with pytest.raises(InputError, match="40 embeddings but 39 images"):
-        ranked_queries({"best": 0}, result, embeddings, records[:-1])
+    block = embedding_blocks(embeddings[:1], embeddings[8:])
+    with pytest.raises(InputError, match=r"have shape \(1, 32\), expected \(1, 31\)"):
+        ranked_queries({"best": 0}, result, block, records[:-1])
 
 
 def test_the_table_of_queries(tmp_path):
