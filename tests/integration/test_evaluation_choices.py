@@ -140,10 +140,24 @@ def test_a_run_stores_thresholds_and_what_they_reach(run) -> None:
 
 def test_what_thresholds_reach_follows_from_the_embeddings(run, exported) -> None:
     query, gallery, who, whom = sides(exported)
-    similarities = query.astype(np.float64) @ gallery.T.astype(np.float64)
-    others = np.where(np.asarray(who.identities)[:, None] != np.asarray(whom.identities), similarities, -np.inf)
+    similarities = query @ gallery.T
+    same = np.asarray(who.identities)[:, None] == np.asarray(whom.identities)
+    ignored = same & (np.asarray(who.cameras)[:, None] == np.asarray(whom.cameras))
+    allowed = np.where(ignored, -np.inf, similarities)
+    others = np.where(same, -np.inf, similarities).max(axis=1)
+    right = np.take_along_axis(same, allowed.argmax(axis=1)[:, None], axis=1)[:, 0]
     for cell in read(run)["summary"][TARGET]["open_set"].values():
-        assert cell["FPIR"] == pytest.approx(np.mean(others.max(axis=1) >= cell["open_set_threshold"]), abs=0.09)
+        threshold = cell["open_set_threshold"]
+        assert cell["FPIR"] == pytest.approx(np.mean(others >= threshold))
+        assert cell["TPIR"] == pytest.approx(np.mean((allowed.max(axis=1) >= threshold) & right))
+
+
+def test_thresholds_of_other_embeddings_are_not_used(run, data_root) -> None:
+    evaluate_small(data_root, run)
+    assert "open_set" in read(newest(run))["rows"][0]
+    for choice in ("metric.flip=true", "checkpoint=initial"):
+        evaluate_small(data_root, run, choice)
+        assert "open_set" not in read(newest(run))["rows"][0], choice
 
 
 def test_a_run_without_held_out_people_has_no_thresholds(data_root, tmp_path) -> None:

@@ -148,7 +148,7 @@ def test_nobody_below_the_threshold_of_the_run(run, data_root, tmp_path, capsys)
     best = np.array([asked["hits"][0]["score"] for asked in answers(tmp_path / "all")["queries"]])
     threshold = float(np.median(best)) + 1e-5
     thresholds = {"thresholds": {"0.01": threshold}, "queries": 6, "gallery_images": 12, "true_accepts": {"0.01": 1.0}}
-    result["open_set"] = {"step": load_run(run).step, **thresholds}
+    result["open_set"] = {"step": load_run(run).step, "flip": False, **thresholds}
     (run / "result.json").write_text(json.dumps(result))
     words = (f"run={run}", "images=synthetic_night", "false_accept_rate=0.01", f"output={tmp_path / 'some'}")
     search(data_root, "query", *words)

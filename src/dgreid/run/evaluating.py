@@ -122,10 +122,9 @@ def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     Places on this machine, and what was typed for this evaluation, stay as they are.
     """
     typed = _typed()
-    config = config.copy()
-    OmegaConf.set_struct(config, False)
-    for node in {"synthetic", "domain", "metric"} - typed:
-        _overlay(config[node], of_the_run.get(node, {}), node, typed)
+    config = with_domains_of(config, of_the_run)
+    if "metric" not in typed:
+        _overlay(config.metric, of_the_run.get("metric", {}), "metric", typed)
     for key in {"expansion", "reranking"} - {name.partition(".")[0] for name in typed}:
         config[key] = of_the_run.get(key)
     config.target = config.target if config.target is not None else of_the_run.target
@@ -135,6 +134,16 @@ def as_in_the_run(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     if config.batch_size is not None:
         config.data.test_batch_size = config.batch_size
     config.use, config.seed, config.holdout = of_the_run.use, of_the_run.seed, 0.0
+    return config
+
+
+def with_domains_of(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
+    """A copy of the configuration whose domains, and synthetic benchmark, are the run's where none was typed."""
+    typed = _typed()
+    config = config.copy()
+    OmegaConf.set_struct(config, False)
+    for node in {"synthetic", "domain"} - typed:
+        _overlay(config[node], of_the_run.get(node, {}), node, typed)
     return config
 
 

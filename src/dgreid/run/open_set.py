@@ -19,10 +19,11 @@ from dgreid.run.folder import RESULT
 
 
 class Thresholds(NamedTuple):
-    """Thresholds for "not in the gallery", which hold for one state of the weights.
+    """Thresholds for "not in the gallery", which hold for one state of the weights and one way to embed.
 
     Attributes:
         step: optimizer steps these weights took.
+        flip: whether embeddings were averaged with those of the mirrored images.
         by_rate: threshold by wanted false-accept rate, as text.
         queries: held-out queries they were taken from.
         gallery_images: largest gallery among those searched; false accepts grow with the gallery.
@@ -30,6 +31,7 @@ class Thresholds(NamedTuple):
     """
 
     step: int
+    flip: bool
     by_rate: dict[str, float]
     queries: int
     gallery_images: int
@@ -38,8 +40,9 @@ class Thresholds(NamedTuple):
     def record(self) -> dict[str, Any]:
         """Plain values for ``result.json``."""
         return {
-            "taken_from": "held-out identities of the sources", "step": self.step, "thresholds": self.by_rate,
-            "queries": self.queries, "gallery_images": self.gallery_images, "true_accepts": self.true_accepts,
+            "taken_from": "held-out identities of the sources", "step": self.step, "flip": self.flip,
+            "thresholds": self.by_rate, "queries": self.queries,
+            "gallery_images": self.gallery_images, "true_accepts": self.true_accepts,
         }  # fmt: skip
 
     def reached(self, scores: OpenSetScores) -> dict[str, dict[str, float]]:
@@ -65,6 +68,7 @@ def thresholds_from(held_out: Sequence[RetrievalMetric], rates: Sequence[float],
     by_rate = {f"{rate:g}": threshold_for(scores.best_other, rate) for rate in rates}
     return Thresholds(
         step=step,
+        flip=held_out[0].scoring.flip,
         by_rate=by_rate,
         queries=len(scores.best),
         gallery_images=max(len(metric.gallery_labels.identities) for metric in held_out),
@@ -80,5 +84,6 @@ def stored_thresholds(run: Path) -> Thresholds | None:
     if stored is None:
         return None
     return Thresholds(
-        stored["step"], stored["thresholds"], stored["queries"], stored["gallery_images"], stored["true_accepts"]
-    )
+        stored["step"], stored["flip"], stored["thresholds"], stored["queries"], stored["gallery_images"],
+        stored["true_accepts"],
+    )  # fmt: skip

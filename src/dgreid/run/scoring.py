@@ -91,7 +91,7 @@ def score_targets(
         step: optimizer steps that the weights took.
         seen: targets whose domain was trained on.
         scoring: how embeddings are compared.
-        thresholds: for "not in the gallery"; those of other weights are passed over.
+        thresholds: for "not in the gallery"; those of other weights, or with another ``flip``, are passed over.
         keep: gets the rule, the target and its embeddings.
 
     Returns:
@@ -127,7 +127,7 @@ def _all_rankings(
         if ranking != COSINE:
             rows.append(plain._replace(ranking=ranking, result=scoring.score(block, *labels), figures=figures))
             continue
-        if thresholds is not None and thresholds.step == plain.step:
+        if thresholds is not None and (thresholds.step, thresholds.flip) == (plain.step, scoring.flip):
             figures["open_set"] = thresholds.reached(scores_of(metric))
         limit = scoring.memory_limit
         observed = observe(

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dgreid.data.domains.base import Subset
 from dgreid.errors import InputError
 from dgreid.run.build import build_domains, set_precision
-from dgreid.run.evaluating import as_in_the_run
+from dgreid.run.evaluating import with_domains_of
 from dgreid.run.guards import check_workers, names
 from dgreid.search.embedding import Embedder
 from dgreid.search.images import LIST_SUFFIX, SearchImage, images_in, images_of_domain, unique
@@ -152,10 +152,9 @@ def list_images(
     domains = [place for place in wanted if place in config.domain]
     built = {}
     if domains:
-        asked = config.copy()
-        OmegaConf.set_struct(asked, False)
-        asked.update(target=domains, metric={})
-        built = build_domains(as_in_the_run(asked, run), "target")
+        asked = with_domains_of(config, run)
+        asked.target = domains
+        built = build_domains(asked, "target")
     images: list[SearchImage] = []
     for place in wanted:
         path = Path(place).expanduser()

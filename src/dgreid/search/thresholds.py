@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 from dgreid.errors import InputError
-from dgreid.run.folder import RECORD
 from dgreid.run.open_set import Thresholds, stored_thresholds
 from dgreid.search.weights import Weights
 
@@ -85,8 +83,7 @@ def _stored(rate: object, run: Path, weights: Weights) -> Thresholds:
             f"false_accept_rate={rate}: {run} has no thresholds, because they are taken from people of the sources "
             f"that were not trained on. Train with holdout=0.1, {OWN}"
         )
-    of_the_run = json.loads((run / RECORD).read_text(encoding="utf-8"))["preprocessing"]
-    flip_then, flip_now = (bool(said["flip_average"]) for said in (of_the_run, weights.preprocessing))
+    flip_then, flip_now = stored.flip, bool(weights.preprocessing["flip_average"])
     if (stored.step, flip_then) != (weights.step, flip_now):
         raise InputError(
             f"false_accept_rate={rate}: the thresholds of {run} are of step {stored.step} with "

@@ -18,14 +18,13 @@ def run_result(weights):
 
     def written(flip=False, **changes):
         open_set = {
-            "step": 7, "thresholds": {"0.01": 0.73, "0.1": 0.5}, "queries": 60, "gallery_images": 240,
+            "step": 7, "flip": flip, "thresholds": {"0.01": 0.73, "0.1": 0.5}, "queries": 60, "gallery_images": 240,
             "true_accepts": {"0.01": 0.4, "0.1": 0.9}, **changes,
         }  # fmt: skip
         run = Path(weights.run)
         run.mkdir(exist_ok=True)
         content = {"open_set": open_set if changes != {"open_set": None} else None}
         (run / "result.json").write_text(json.dumps(content))
-        (run / "run.json").write_text(json.dumps({"preprocessing": {"flip_average": flip}}))
 
     return written
 
