@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,9 +15,5 @@ def data_root(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def _small(one_thread):
     """Tensors this small are ten times slower where two threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -48,10 +48,10 @@ def plain_figures(scores, query, gallery, same_camera="ignore", ranks=50):
     return PlainFigures(np.nanmean(precisions), cmc, np.nanmean(penalties), precisions, firsts, penalties)
 
 
-def problem(seed, queries=12, gallery=60, identities=6, cameras=3, levels=None, unknown=False):
+def problem(seed, queries=12, gallery=60, identities=6, cameras=3, levels=None, unknown=False, dtype=np.float64):
     """Random scores (of few levels: with ties), query labels, gallery labels; the first query has no match."""
     rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((queries, gallery))
+    scores = rng.standard_normal((queries, gallery)).astype(dtype)
     if levels:
         scores = np.round(scores * levels) / levels
     low = -1 if unknown else 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+import retrieval_problems
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -26,18 +28,7 @@ RULES = settings(deadline=None, derandomize=True, max_examples=60)
 SCORES = st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=40)
 TIED = st.lists(st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=40)
 RATES = st.floats(0, 1)
-
-
-def problem(seed, queries=12, gallery=40, identities=6, cameras=3, levels=None, dtype=np.float32):
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((queries, gallery)).astype(dtype)
-    if levels:
-        scores = np.round(scores * levels) / levels
-    labels = [Labels(rng.integers(0, identities, size), rng.integers(-1, cameras, size)) for size in (queries, gallery)]
-    labels[0].identities[0] = identities + 5  # a query that nobody matches
-    labels[0].identities[1], labels[0].cameras[1] = 0, 0  # and one that somebody does
-    labels[1].identities[0], labels[1].cameras[0] = 0, 1
-    return scores, *labels
+problem = partial(retrieval_problems.problem, gallery=40, unknown=True, dtype=np.float32)
 
 
 def found(row, identity, camera, gallery, same_camera):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+import retrieval_problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,18 +20,7 @@ from dgreid.evaluation.similarity import matrix_blocks
 from dgreid.evaluation.single_shot import evaluate_single_shot, random_orders
 
 RULES = settings(deadline=None, derandomize=True, max_examples=30)
-
-
-def problem(seed, queries=10, gallery=40, identities=6, cameras=3, levels=None):
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((queries, gallery))
-    if levels:
-        scores = np.round(scores * levels) / levels
-    labels = [Labels(rng.integers(0, identities, size), rng.integers(-1, cameras, size)) for size in (queries, gallery)]
-    labels[0].identities[0] = identities + 5  # a query that nobody matches
-    labels[0].identities[1], labels[0].cameras[1] = 0, 0  # and one that somebody does
-    labels[1].identities[0], labels[1].cameras[0] = 0, 1
-    return scores, *labels
+problem = partial(retrieval_problems.problem, queries=10, gallery=40, unknown=True)
 
 
 def left_by_identity(identity, camera, gallery, same_camera):

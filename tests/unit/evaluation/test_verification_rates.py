@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
+import retrieval_problems
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,17 +20,7 @@ from dgreid.evaluation.similarity import embedding_blocks, matrix_blocks
 from dgreid.evaluation.verification import LargestScores, evaluate_verification
 
 RULES = settings(deadline=None, derandomize=True, max_examples=40)
-
-
-def problem(seed, queries=12, gallery=60, identities=6, cameras=3, levels=None):
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((queries, gallery)).astype(np.float32)
-    if levels:
-        scores = np.round(scores * levels) / levels
-    labels = [Labels(rng.integers(0, identities, size), rng.integers(-1, cameras, size)) for size in (queries, gallery)]
-    labels[0].identities[0], labels[0].cameras[0] = 0, 0
-    labels[1].identities[0], labels[1].cameras[0] = 0, 1  # a genuine pair, whatever was drawn
-    return scores, *labels
+problem = partial(retrieval_problems.problem, unknown=True, dtype=np.float32)
 
 
 def pairs(scores, query, gallery, same_camera):
