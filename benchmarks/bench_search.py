@@ -24,8 +24,8 @@ import torch
 from search_problem import IMAGES_OF_PERSON, SearchProblem, search_problem
 from search_rows import ROWS, SLOW_TO_BUILD, kind_for
 
+from dgreid.evaluation.indexes.recall import recall
 from dgreid.evaluation.neighbours import NeighbourIndex
-from dgreid.evaluation.recall import recall
 
 NEIGHBOURS = 10
 ALONE = 50

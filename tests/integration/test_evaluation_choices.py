@@ -10,7 +10,7 @@ from small_runs import evaluate_small, train_small
 
 from dgreid.errors import InputError
 from dgreid.evaluation.__main__ import main as score_embeddings
-from dgreid.evaluation.embedding_file import GALLERY, QUERY, read_embeddings
+from dgreid.evaluation.embedding_files import GALLERY, QUERY, read_embeddings
 from dgreid.evaluation.expansion import average_query_expansion
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings

@@ -11,9 +11,9 @@ from typing import Any
 from dgreid.data.images import read_image
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
-from dgreid.evaluation.comparison import UNITS, Comparing
-from dgreid.evaluation.score_command import score
-from dgreid.evaluation.score_request import Request
+from dgreid.evaluation.embedding_files.command import score
+from dgreid.evaluation.embedding_files.comparison import UNITS, Comparing
+from dgreid.evaluation.embedding_files.request import Request
 from dgreid.evaluation.scoring import Expansion, Reranking, Scoring
 from dgreid.evaluation.verification import RATES
 

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
 from dgreid.evaluation.labels import Array, Numbers, as_numbers
+from dgreid.evaluation.reranking.smallest import SmallestOfRows
 from dgreid.evaluation.similarity import checked_block, embedding_blocks
-from dgreid.evaluation.smallest import SmallestOfRows
 
 
 def average_query_expansion(

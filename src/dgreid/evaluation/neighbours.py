@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from dgreid.errors import InputError, check_one_of
-from dgreid.evaluation.index_file import faiss_reason, read_note, write_with_note
-from dgreid.evaluation.index_kinds import EXACT, KINDS, cells, require_possible, training_rows
+from dgreid.evaluation.indexes.index_file import faiss_reason, read_note, write_with_note
+from dgreid.evaluation.indexes.kinds import EXACT, KINDS, cells, require_possible, training_rows
+from dgreid.evaluation.indexes.neighbour_lists import Neighbours, whole_rankings
+from dgreid.evaluation.indexes.recall import NEIGHBOURS, MeasuredRecall, RecallProbe
+from dgreid.evaluation.indexes.vector_rows import float32_rows, parts, require_vectors
 from dgreid.evaluation.labels import Array
-from dgreid.evaluation.neighbour_lists import Neighbours, whole_rankings
-from dgreid.evaluation.recall import NEIGHBOURS, MeasuredRecall, RecallProbe
 from dgreid.evaluation.similarity import ScoreBlock
-from dgreid.evaluation.vector_rows import float32_rows, parts, require_vectors
 
 try:
     import faiss

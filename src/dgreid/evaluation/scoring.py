@@ -9,11 +9,11 @@ from typing import Any, Literal
 from dgreid.errors import InputError, check_one_of
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.camera_pairs import evaluate_camera_pairs
-from dgreid.evaluation.distances import Distance
 from dgreid.evaluation.expansion import average_query_expansion
 from dgreid.evaluation.labels import Array, Labels, SameCamera
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_blocks
 from dgreid.evaluation.reranking import reranked_blocks
+from dgreid.evaluation.reranking.distances import Distance
 from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 from dgreid.evaluation.single_shot import evaluate_single_shot
 from dgreid.evaluation.verification import RATES, evaluate_verification
@@ -37,7 +37,7 @@ class Expansion:
 
 @dataclass(frozen=True)
 class Reranking:
-    """k-reciprocal re-ranking; see :func:`~dgreid.evaluation.reranking.reranked_blocks`.
+    """k-reciprocal re-ranking; see :func:`~dgreid.evaluation.reranking.k_reciprocal.reranked_blocks`.
 
     Args:
         k1: neighbours that may be reciprocal.

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dgreid.evaluation.activation_energy import channel_energy
 from dgreid.evaluation.figures import activation_maps
+from dgreid.evaluation.observations.activation_energy import channel_energy
 from dgreid.module import ReIDModule
 from dgreid.types import ReIDBatch, ReIDRecord
 

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from dgreid.data.domains.base import Domain, list_hash
 from dgreid.data.sets import RetrievalSet
 from dgreid.errors import InputError
-from dgreid.evaluation.embedding_file import GALLERY, QUERY, EmbeddingSet, require_new_file, write_embeddings
+from dgreid.evaluation.embedding_files.embedding_file import (
+    GALLERY,
+    QUERY,
+    EmbeddingSet,
+    require_new_file,
+    write_embeddings,
+)
 from dgreid.nets.state_hash import state_sha256
 
 Keep = Callable[[str, str, EmbeddingSet], None]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.index_kinds import EXACT
-from dgreid.evaluation.neighbour_lists import Neighbours
+from dgreid.evaluation.indexes.kinds import EXACT
+from dgreid.evaluation.indexes.neighbour_lists import Neighbours
 from dgreid.evaluation.neighbours import Device
 from dgreid.search.images import SearchImage, as_text
 from dgreid.search.index_folder import IndexFolder

@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.index_kinds import EXACT, require_possible
+from dgreid.evaluation.indexes.kinds import EXACT, require_possible
+from dgreid.evaluation.indexes.recall import NEIGHBOURS
 from dgreid.evaluation.neighbours import NeighbourIndex, check_kind
-from dgreid.evaluation.recall import NEIGHBOURS
 from dgreid.files import new_folder, write_text
 from dgreid.search.embedding import Embedder
 from dgreid.search.images import SearchImage, as_text, printable

@@ -72,7 +72,7 @@ def test_a_kind_can_be_checked_before_there_are_vectors():
 
 
 def test_vectors_on_disk_are_indexed_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("dgreid.evaluation.vector_rows.PART_BYTES", 4 * 16 * 64)
+    monkeypatch.setattr("dgreid.evaluation.indexes.vector_rows.PART_BYTES", 4 * 16 * 64)
     np.save(tmp_path / "vectors.npy", vectors(500))
     stored, seen = np.load(tmp_path / "vectors.npy", mmap_mode="r"), []
     index = NeighbourIndex.build(stored, progress=seen.append)
@@ -168,7 +168,7 @@ def test_threads_are_of_the_call_alone(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, torch.float16])
 def test_a_whole_evaluation_on_the_flat_index_equals_the_blocked_one(dtype, monkeypatch):
-    monkeypatch.setattr("dgreid.evaluation.neighbour_lists.RANKING_BYTES", 1)
+    monkeypatch.setattr("dgreid.evaluation.indexes.neighbour_lists.RANKING_BYTES", 1)
     rng = np.random.default_rng(3)
     gallery, query = vectors(900, 32), vectors(150, 32, seed=1)
     if isinstance(dtype, torch.dtype):

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from dgreid.data.transforms import normalise
-from dgreid.evaluation.activation_energy import channel_energy
+from dgreid.evaluation.observations.activation_energy import channel_energy
 from dgreid.module import ReIDModule
 from dgreid.nets.small import small
 from dgreid.run.activation_maps import activations, last_maps

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dgreid.evaluation.activation_energy import stretched
 from dgreid.evaluation.figures.canvas import image_label, new_figure, save
+from dgreid.evaluation.observations.activation_energy import stretched
 from dgreid.types import ReIDRecord
 
 PAIRS_PER_ROW = 4
@@ -26,7 +26,7 @@ def activation_maps(
     Args:
         records: at least one image.
         pixels: of each, (H, W, 3) uint8 RGB as the net saw it.
-        energies: (B, h, w) in 0..1, as :func:`~dgreid.evaluation.activation_energy.channel_energy` gives them.
+        energies: (B, h, w) in 0..1, as ``channel_energy`` (observations/activation_energy.py) gives them.
         path: the PNG to write.
     """
     per_row = min(PAIRS_PER_ROW, len(records))

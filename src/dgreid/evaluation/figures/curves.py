@@ -88,7 +88,7 @@ def precision_recall_curves(curves: Mapping[str, Shares], path: Path) -> Path:
 
     Args:
         curves: a line per name: precisions 0..1 at equally spaced recalls from 0 to 1, as
-            :func:`~dgreid.evaluation.precision_recall.interpolated_precision` gives them.
+            :func:`~dgreid.evaluation.observations.precision_recall.interpolated_precision` gives them.
         path: the PNG to write.
     """
     figure, axes = _figure_above_its_legend(curves)

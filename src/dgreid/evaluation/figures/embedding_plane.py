@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dgreid.evaluation.embedding_map import LARGEST_MAP, MOST_COLOURED, EmbeddingSample, plane_of
 from dgreid.evaluation.figures.canvas import COLOURS, legend_columns, legend_lines, new_figure, save, wrapped
+from dgreid.evaluation.observations.embedding_map import LARGEST_MAP, MOST_COLOURED, EmbeddingSample, plane_of
 from dgreid.types import UNKNOWN_CAMERA
 
 if TYPE_CHECKING:

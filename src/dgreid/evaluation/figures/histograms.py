@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgreid.evaluation.figures.canvas import new_figure, save
-from dgreid.evaluation.pair_histograms import CAMERAS, IDENTITIES, PairHistograms
+from dgreid.evaluation.observations.pair_histograms import CAMERAS, IDENTITIES, PairHistograms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

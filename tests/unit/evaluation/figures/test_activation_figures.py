@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from readable import assert_readable
 
-from dgreid.evaluation.activation_energy import stretched
 from dgreid.evaluation.figures import activation_maps
+from dgreid.evaluation.observations.activation_energy import stretched
 from dgreid.types import ReIDRecord
 
 

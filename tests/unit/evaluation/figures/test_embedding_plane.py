@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from readable import assert_readable
 
-from dgreid.evaluation.embedding_map import EmbeddingSample
 from dgreid.evaluation.figures import embedding_map, embedding_plane
+from dgreid.evaluation.observations.embedding_map import EmbeddingSample
 
 
 @pytest.fixture(autouse=True)

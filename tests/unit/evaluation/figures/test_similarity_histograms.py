@@ -5,7 +5,7 @@ import pytest
 from readable import assert_readable
 
 from dgreid.evaluation.figures import similarity_histograms
-from dgreid.evaluation.pair_histograms import BINS, CAMERAS, PairHistograms
+from dgreid.evaluation.observations.pair_histograms import BINS, CAMERAS, PairHistograms
 
 
 def pairs(filled):

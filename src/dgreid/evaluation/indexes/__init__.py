@@ -1,0 +1,1 @@
+"""What stands around an index of neighbours: its kinds, its file, its recall, and what its lists can answer."""

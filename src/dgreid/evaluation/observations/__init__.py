@@ -1,0 +1,1 @@
+"""What pictures show, as numbers: histograms of pairs, curves, maps."""
