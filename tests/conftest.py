@@ -10,6 +10,8 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 
 import random
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ import torch
 # A shell that starts the tests in the background has them, and all that they start and stop, ignore SIGINT.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 

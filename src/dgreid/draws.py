@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dgreid.distributed import rank_and_world_size
+from dgreid.batch_parts import WHOLE, BatchParts, together
+from dgreid.distributed import rank_and_world_size, rows_of_this_rank
 from dgreid.types import Clock
 
 
@@ -28,12 +29,6 @@ def beta_draws(count: int, concentration: float, generator: torch.Generator | No
 def all_rows(rows: int) -> int:
     """The rows of all processes, of which each has as many as this one."""
     return rank_and_world_size()[1] * rows
-
-
-def rows_of_this_rank(everything: Tensor, rows: int) -> Tensor:
-    """This process's part of what was drawn for all."""
-    rank = rank_and_world_size()[0]
-    return everything[rank * rows : (rank + 1) * rows]
 
 
 class SeededDraws:
@@ -71,20 +66,20 @@ class SeededDraws:
     def normal(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
         """Standard normal draws that belong to the rows of a batch: (rows, width) float32 on the CPU."""
         generator = self.generator(clock, name)
-        return rows_of_this_rank(torch.randn(all_rows(rows), width, generator=generator), rows)
+        return rows_of_this_rank(torch.randn(all_rows(rows), width, generator=generator))
 
     def uniform(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
         """Draws from [0, 1) that belong to the rows of a batch: (rows, width) float32 on the CPU."""
         generator = self.generator(clock, name)
-        return rows_of_this_rank(torch.rand(all_rows(rows), width, generator=generator), rows)
+        return rows_of_this_rank(torch.rand(all_rows(rows), width, generator=generator))
 
     def beta(self, rows: int, concentration: float, clock: Clock, name: str) -> Tensor:
         """Draws from Beta(concentration, concentration), one for each row of a batch: (rows,) float32 on the CPU."""
-        return rows_of_this_rank(beta_draws(all_rows(rows), concentration, self.generator(clock, name)), rows)
+        return rows_of_this_rank(beta_draws(all_rows(rows), concentration, self.generator(clock, name)))
 
 
 class RowDraws(Protocol):
-    """The draws of one forward, for its rows: what styles ask. Tensors are on the CPU."""
+    """What styles ask about the rows of one forward: draws for them, on the CPU, and the rows they count with."""
 
     def number(self, name: str) -> float:
         """A number in [0, 1) for the whole batch."""
@@ -99,7 +94,10 @@ class RowDraws(Protocol):
         """(rows,) draws from Beta(concentration, concentration)."""
 
     def permutation(self, count: int, name: str) -> Tensor:
-        """(count,) int64, a uniform permutation of 0..count-1."""
+        """(count,) int64, a partner for each row: a permutation of :meth:`together`'s rows, or a part of one."""
+
+    def together(self, values: Tensor) -> Tensor:
+        """(rows, ...) values of this forward's rows to those of all rows whose statistics are taken together."""
 
     def under(self, name: str) -> RowDraws:
         """The draws of a part of the forward, for instance of one layer."""
@@ -108,31 +106,33 @@ class RowDraws(Protocol):
 class StepDraws:
     """The draws of one forward of a step.
 
-    A forward may be made in ``chunks`` equal parts, with statistics of their own; then part i gets rows
-    ``i * rows .. (i + 1) * rows`` of what is drawn for all parts: what rank i of as many processes draws.
+    A forward may be made in parts with statistics of their own; then part i gets rows ``i * rows .. (i + 1) * rows`` of
+    what is drawn for all parts: what rank i of as many processes draws.
 
     Args:
         draws: asked for everything, under the names ``<prefix>/<name>``.
         clock: the step.
         prefix: names the forward within the step.
-        chunk: which part this is, from 0.
-        chunks: number of parts.
+        parts: which rows count together.
+        position: which of this process's parts this is, from 0.
     """
 
-    def __init__(self, draws: SeededDraws, clock: Clock, prefix: str, chunk: int = 0, chunks: int = 1) -> None:
+    def __init__(
+        self, draws: SeededDraws, clock: Clock, prefix: str, parts: BatchParts = WHOLE, position: int = 0
+    ) -> None:
         self.draws = draws
         self.clock = clock
         self.prefix = prefix
-        self.chunk = chunk
-        self.chunks = chunks
+        self.parts = parts
+        self.position = position
 
-    def at(self, chunk: int, chunks: int) -> StepDraws:
+    def at(self, position: int) -> StepDraws:
         """The draws of one part of this forward."""
-        return StepDraws(self.draws, self.clock, self.prefix, chunk, chunks)
+        return StepDraws(self.draws, self.clock, self.prefix, self.parts, position)
 
     def under(self, name: str) -> StepDraws:
         """The draws of a part of the net in this forward: all names get one more level."""
-        return StepDraws(self.draws, self.clock, f"{self.prefix}/{name}", self.chunk, self.chunks)
+        return StepDraws(self.draws, self.clock, f"{self.prefix}/{name}", self.parts, self.position)
 
     def number(self, name: str) -> float:
         """A number in [0, 1), the same for all rows, parts and ranks."""
@@ -140,34 +140,41 @@ class StepDraws:
 
     def uniform(self, rows: int, width: int, name: str) -> Tensor:
         """Draws from [0, 1) for the rows of this part: (rows, width) on the CPU."""
-        return self._own(self.draws.uniform(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
+        return self._own(self.draws.uniform(self._all(rows), width, self.clock, f"{self.prefix}/{name}"), rows)
 
     def normal(self, rows: int, width: int, name: str) -> Tensor:
         """Standard normal draws for the rows of this part: (rows, width) on the CPU."""
-        return self._own(self.draws.normal(self.chunks * rows, width, self.clock, f"{self.prefix}/{name}"), rows)
+        return self._own(self.draws.normal(self._all(rows), width, self.clock, f"{self.prefix}/{name}"), rows)
 
     def beta(self, rows: int, concentration: float, name: str) -> Tensor:
         """Draws from Beta(concentration, concentration) for the rows of this part: (rows,) on the CPU."""
-        return self._own(self.draws.beta(self.chunks * rows, concentration, self.clock, f"{self.prefix}/{name}"), rows)
+        return self._own(self.draws.beta(self._all(rows), concentration, self.clock, f"{self.prefix}/{name}"), rows)
 
     def permutation(self, count: int, name: str) -> Tensor:
         """A uniform permutation of 0..count-1 of this part's own, asked under ``<prefix>/<name>/<part>``.
 
-        Parts are numbered through all ranks.
+        Parts are numbered through all ranks. Ranks that share statistics have one permutation of all their rows; each
+        gets its own rows' partners.
         """
-        part = rank_and_world_size()[0] * self.chunks + self.chunk
+        if self.parts.shared:
+            whole = self.draws.permutation(all_rows(count), self.clock, f"{self.prefix}/{name}/0")
+            return rows_of_this_rank(whole)
+        part = rank_and_world_size()[0] * self.parts.chunks + self.position
         return self.draws.permutation(count, self.clock, f"{self.prefix}/{name}/{part}")
 
+    def together(self, values: Tensor) -> Tensor:
+        """The values themselves, or with shared statistics those of all processes, in rank order."""
+        return together(values) if self.parts.shared else values
+
+    def _all(self, rows: int) -> int:
+        return self.parts.chunks * rows
+
     def _own(self, everything: Tensor, rows: int) -> Tensor:
-        return everything[self.chunk * rows : (self.chunk + 1) * rows]
+        return everything[self.position * rows : (self.position + 1) * rows]
 
 
 class AmbientDraws:
     """The same draws from torch's global generator, whatever the name: for use outside a strategy."""
-
-    def at(self, chunk: int, chunks: int) -> AmbientDraws:
-        """These draws: each call draws anew."""
-        return self
 
     def under(self, name: str) -> AmbientDraws:
         """These draws: each call draws anew."""
@@ -192,3 +199,7 @@ class AmbientDraws:
     def permutation(self, count: int, name: str) -> Tensor:
         """A uniform permutation of 0..count-1: (count,) int64 on the CPU."""
         return torch.randperm(count)
+
+    def together(self, values: Tensor) -> Tensor:
+        """The values: a batch counts by itself."""
+        return values

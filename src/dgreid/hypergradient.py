@@ -32,6 +32,8 @@ class Problem(NamedTuple):
         meta_test: the meta-test loss as a function of theta'.
         inner: makes theta' of theta and the gradient of the mean meta-train loss.
         identity_path: whether theta' counts as a function of theta directly too, not of its gradient alone.
+        average: mean of gradients over the processes that take one inner step together, differentiable; the objective
+            then is the mean of theirs, of whose gradient each process has what its own losses contribute.
     """
 
     parameters: Parameters
@@ -39,6 +41,11 @@ class Problem(NamedTuple):
     meta_test: MetaTestLoss
     inner: InnerStep
     identity_path: bool = True
+    average: Callable[[Sequence[Tensor]], Sequence[Tensor]] = list
+
+    def averaged(self, gradient: Parameters) -> Parameters:
+        """A gradient, by name, as the inner step takes it."""
+        return dict(zip(gradient, self.average(list(gradient.values())), strict=True))
 
 
 class Hypergradient(NamedTuple):
@@ -78,7 +85,8 @@ def by_graph(problem: Problem) -> Hypergradient:
     """One graph from theta over its gradient and theta' to both losses, differentiated by autograd alone."""
     parameters = problem.parameters
     train = torch.stack([loss(parameters) for loss in problem.meta_train]).mean()
-    train_gradient = _reached(parameters, grad(train, _leaves(parameters), create_graph=True, allow_unused=True))
+    own_gradient = _reached(parameters, grad(train, _leaves(parameters), create_graph=True, allow_unused=True))
+    train_gradient = problem.averaged(own_gradient)
     start = parameters if problem.identity_path else {name: value.detach() for name, value in parameters.items()}
     moved = {name: problem.inner(start[name], gradient) for name, gradient in train_gradient.items()}
     test = problem.meta_test({**parameters, **moved})
@@ -107,9 +115,11 @@ def by_products(problem: Problem) -> Hypergradient:
     + (1 - eta * lambda * D) v. Each meta-train domain is passed twice, its graph alone in memory.
     """
     inner, passes = problem.inner, _first_order_passes(problem)
+    test_gradients = problem.averaged(passes.test_gradient)
+    passes.test_gradient.clear()  # each is as large as the net
     total, direction = {}, {}
     for name, gradient in passes.train_gradient.items():
-        test_gradient = passes.test_gradient.pop(name)  # each is as large as the net
+        test_gradient = test_gradients.pop(name)
         weighted = inner.slope(problem.parameters[name].detach(), gradient) * test_gradient
         direct = test_gradient - inner.learning_rate * inner.weight_decay * weighted
         total[name] = gradient + direct if problem.identity_path else gradient.clone()
@@ -139,6 +149,7 @@ def _first_order_passes(problem: Problem) -> _Passes:
         del value  # and with it the graph
         for name, part in share.items():
             train_gradient[name] = train_gradient[name] + part if name in train_gradient else part
+    train_gradient = problem.averaged(train_gradient)
     moved = {name: problem.inner(parameters[name].detach(), gradient) for name, gradient in train_gradient.items()}
     moved = {name: value.requires_grad_() for name, value in moved.items()}
     test = problem.meta_test({**parameters, **moved})

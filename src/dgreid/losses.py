@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgreid.batch_parts import WHOLE, BatchParts
 from dgreid.errors import InputError
 
 SMALLEST_SQUARED_DISTANCE = 1e-12
@@ -25,7 +26,7 @@ def pairwise_distances(features: Tensor) -> Tensor:
     return squared.clamp(min=SMALLEST_SQUARED_DISTANCE).sqrt()
 
 
-def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) -> Tensor:
+def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3, parts: BatchParts = WHOLE) -> Tensor:
     """Mean over anchors of ``relu(hardest positive - hardest negative + margin)`` (Hermans et al., 2017).
 
     The hardest positive is the farthest row of the anchor's label, the anchor itself included: an identity with one
@@ -36,15 +37,21 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) ->
         features: (B, D), not normalised; twice differentiable.
         labels: (B,); groups may have any size.
         margin: 0.3 in M3L and in Luo et al.
+        parts: triplets are of one part each; the mean over parts is taken.
 
     Raises:
-        InputError: for a batch of one identity, which has no negatives.
+        InputError: for a part of one identity, which has no negatives.
     """
+    pairs = zip(parts.of(features), parts.of(labels), strict=True)
+    return torch.stack([_of_one_part(rows, theirs, margin) for rows, theirs in pairs]).mean()
+
+
+def _of_one_part(features: Tensor, labels: Tensor, margin: float) -> Tensor:
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
     if bool(same.all()):
         raise InputError(
-            f"a batch with identity {int(labels[0])} alone has no negatives for the triplet loss: at least two "
-            "identities a batch are needed."
+            f"a batch, or a part of it with batch statistics of its own, with identity {int(labels[0])} alone has no "
+            "negatives for the triplet loss: at least two identities are needed."
         )
     with torch.autocast(features.device.type, enabled=False):
         precise = features.to(torch.promote_types(features.dtype, torch.float32))

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgreid.batch_parts import normalised, shared_moments
+
 MetaBNScale = Literal["std", "variance"]
 Statistics = tuple[Tensor, Tensor]
 
@@ -61,6 +63,7 @@ def metabn(
     scale: MetaBNScale,
     neck: tuple[Tensor, Tensor],
     eps: float,
+    shared: bool = False,
 ) -> list[Tensor]:
     """MetaBN (Zhao et al., CVPR 2021): features mixed with draws from each meta-train domain's statistics.
 
@@ -75,6 +78,7 @@ def metabn(
         scale: the spread: ``std``, the square root of the variance, or ``variance``, as in the M3L release.
         neck: weight and bias of the neck's batch normalisation, (D,) each.
         eps: of the neck's batch normalisation.
+        shared: batch normalisation is by the rows of all processes.
 
     Returns:
         per meta-train domain (B, D) neck features, not normalised to unit length.
@@ -83,5 +87,8 @@ def metabn(
     for (mean, variance), draws in zip(statistics, normals, strict=True):
         spread = variance.sqrt() if scale == "std" else variance
         mixed = weight_of_samples * (mean + spread * draws) + (1 - weight_of_samples) * features
-        outputs.append(F.batch_norm(mixed, None, None, *neck, training=True, eps=eps))
+        if shared:
+            outputs.append(normalised(mixed, shared_moments(mixed), *neck, eps))
+        else:
+            outputs.append(F.batch_norm(mixed, None, None, *neck, training=True, eps=eps))
     return outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import pytorch_lightning as lightning
 import torch
@@ -15,14 +15,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from dgreid.centroids import class_centroids
 from dgreid.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
-from dgreid.errors import InputError
+from dgreid.distributed import follow_first_rank, mean_over_ranks, rank_and_world_size
+from dgreid.errors import InputError, check_one_of
 from dgreid.evaluation.flip import FlipAveraged
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import RetrievalResult
+from dgreid.nets.shared_batch_norm import share_batch_norm
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
 Triple = tuple[float, float, float]
+BatchStatistics = Literal["global", "local"]
 
 
 class ReIDModule(lightning.LightningModule):
@@ -35,6 +38,8 @@ class ReIDModule(lightning.LightningModule):
         optimizer: parameters to optimizer.
         schedule: optimizer to a scheduler over epochs.
         seed: the run's seed.
+        batch_statistics: of several processes: ``global`` takes statistics of a batch over all of them, so that the
+            result is that of one process; ``local`` of each process's rows by themselves.
         mean: RGB mean that images are normalised with, in 0..1.
         std: RGB standard deviation, likewise.
 
@@ -52,6 +57,7 @@ class ReIDModule(lightning.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
         schedule: Callable[[Optimizer], LRScheduler] | None = None,
         seed: int = 0,
+        batch_statistics: BatchStatistics = "global",
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
@@ -62,6 +68,8 @@ class ReIDModule(lightning.LightningModule):
         self.optimizer = optimizer
         self.schedule = schedule
         self.seed = seed
+        check_one_of("batch_statistics", batch_statistics, get_args(BatchStatistics))
+        self.batch_statistics = batch_statistics
         self.mean, self.std = cast(Triple, tuple(mean)), cast(Triple, tuple(std))
         strategy.setup(net, self.domains)
         self.retrieval_metrics: dict[str, RetrievalMetric] = {}
@@ -69,6 +77,20 @@ class ReIDModule(lightning.LightningModule):
         self.flip_average = False
         self._inference_net: nn.Module | None = None
         self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
+
+    def setup(self, stage: str) -> None:
+        """Divides the training among the processes that there are; called by Lightning in each of them.
+
+        Raises:
+            InputError: the strategy or the net cannot be divided so.
+        """
+        processes = rank_and_world_size()[1]
+        if stage != "fit" or processes == 1:
+            return
+        shared = self.batch_statistics == "global"
+        self.strategy.distribute(processes, shared)
+        if shared:
+            share_batch_norm(self)
 
     def configure_optimizers(self) -> Any:
         """One optimizer over what the strategy lets move; the schedule is stepped once per epoch."""
@@ -110,11 +132,11 @@ class ReIDModule(lightning.LightningModule):
         clock = self._clock()
         self._seed("loss", clock)
         result = self.strategy.loss(self.net, batches, clock)
-        self._refuse_non_finite(result, clock)
+        numbers = self._numbers(result)
+        self._refuse_non_finite(numbers, clock)
         self._step = (batches, result, clock)
-        self.log("loss", result.loss.detach(), prog_bar=True)
+        self.log_dict(numbers)
         self.log("learning_rate", clock.learning_rate)
-        self.log_dict(dict(result.scalars))
         return result.loss
 
     def optimizer_step(
@@ -132,6 +154,8 @@ class ReIDModule(lightning.LightningModule):
         if self._step is not None:
             self._after_step(*self._step)
             self._step = None
+            # Without shared statistics each process has its own running ones; those of the first are the run's.
+            follow_first_rank(list(self.net.buffers()))
 
     @torch.no_grad()
     def _after_step(self, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
@@ -147,21 +171,22 @@ class ReIDModule(lightning.LightningModule):
         """Ambient random numbers become a function of (seed, step, rank), so that a resumed run draws the same."""
         torch.manual_seed(zlib.crc32(f"{phase} {clock.seed} {clock.step} {self.global_rank}".encode()))
 
-    def _refuse_non_finite(self, result: StepResult, clock: Clock) -> None:
+    def _numbers(self, result: StepResult) -> dict[str, Tensor]:
+        """The loss and what else there is to log: on every process the mean over all of them."""
+        named = {"loss": result.loss, **result.scalars}
         device = result.loss.device
-        numbers = torch.stack(
-            [
-                torch.as_tensor(value, device=device).detach().float().reshape(())
-                for value in (result.loss, *result.scalars.values())
-            ]
-        )
-        if bool(numbers.isfinite().all()):
+        dtype = torch.promote_types(result.loss.dtype, torch.float32)
+        values = [torch.as_tensor(value, dtype=dtype, device=device).detach().reshape(()) for value in named.values()]
+        return dict(zip(named, mean_over_ranks(torch.stack(values)).unbind(), strict=True))
+
+    def _refuse_non_finite(self, numbers: Mapping[str, Tensor], clock: Clock) -> None:
+        """Stops all processes alike, since a mean is not finite where one value is not."""
+        if bool(torch.stack(list(numbers.values())).isfinite().all()):
             return
-        bad = {name: float(value) for name, value in result.scalars.items() if not bool(torch.isfinite(value))}
-        parts = ", ".join(f"{name} = {value}" for name, value in bad.items()) or f"loss = {float(result.loss)}"
+        bad = ", ".join(f"{name} = {float(value)}" for name, value in numbers.items() if not value.isfinite())
         raise InputError(
             f"what the strategy computed is not finite at step {clock.step} (epoch {clock.epoch}, learning rate "
-            f"{clock.learning_rate:g}): {parts}. Lower the learning rate, clip gradients "
+            f"{clock.learning_rate:g}): {bad}. Lower the learning rate, clip gradients "
             "(trainer.gradient_clip_val=5), or use float32"
         )
 

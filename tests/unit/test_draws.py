@@ -2,13 +2,21 @@ import pytest
 import torch
 from scipy import stats
 
+import dgreid.distributed
 import dgreid.draws
+from dgreid.batch_parts import BatchParts
 from dgreid.draws import AmbientDraws, SeededDraws, StepDraws, beta_draws
 from dgreid.types import Clock
 
 
 def clock(step=0, seed=0, epoch=0, learning_rate=1.0):
     return Clock(step=step, epoch=epoch, learning_rate=learning_rate, seed=seed)
+
+
+def be_rank(monkeypatch, rank):
+    """One of three processes."""
+    for module in (dgreid.draws, dgreid.distributed):
+        monkeypatch.setattr(module, "rank_and_world_size", lambda: (rank, 3))
 
 
 def permutation(clock, name="a"):
@@ -85,7 +93,7 @@ def test_each_process_gets_its_rows_of_what_all_draw(monkeypatch):
     whole_weights = SeededDraws().beta(12, 0.5, clock(step=2), "a")
     parts, uniforms, weights, shared = [], [], [], []
     for rank in range(3):
-        monkeypatch.setattr(dgreid.draws, "rank_and_world_size", lambda rank=rank: (rank, 3))
+        be_rank(monkeypatch, rank)
         draws = SeededDraws()
         parts.append(draws.normal(4, 5, clock(step=2), "metabn/0"))
         uniforms.append(draws.uniform(4, 5, clock(step=2), "a"))
@@ -144,10 +152,14 @@ ROW_DRAWS = {
 }
 
 
+def in_parts(chunks, step=0):
+    return StepDraws(SeededDraws(), clock(step=step), "memory_style", BatchParts(chunks))
+
+
 @pytest.mark.parametrize("kind", ROW_DRAWS)
 def test_parts_of_a_forward_share_what_one_forward_draws(kind):
     draw, whole = ROW_DRAWS[kind], StepDraws(SeededDraws(), clock(step=3), "memory_style")
-    parts = [draw(whole.at(part, 3), 4) for part in range(3)]
+    parts = [draw(in_parts(3, step=3).at(part), 4) for part in range(3)]
     assert torch.equal(torch.cat(parts), draw(whole, 12))
 
 
@@ -158,17 +170,27 @@ def test_a_part_in_one_process_draws_what_a_rank_of_as_many_processes_draws(monk
         "permutation": lambda draws, rows: draws.permutation(rows, "a"),
         "number": lambda draws, rows: torch.tensor(draws.number("a")),
     }[kind]
-    whole = StepDraws(SeededDraws(), clock(step=3), "memory_style")
-    parts = [draw(whole.at(part, 6), 4) for part in range(6)]
+    parts = [draw(in_parts(6, step=3).at(part), 4) for part in range(6)]
     for rank in range(3):
-        monkeypatch.setattr(dgreid.draws, "rank_and_world_size", lambda rank=rank: (rank, 3))
+        be_rank(monkeypatch, rank)
         for chunk in range(2):
-            assert torch.equal(draw(whole.at(chunk, 2), 4), parts[2 * rank + chunk])
+            assert torch.equal(draw(in_parts(2, step=3).at(chunk), 4), parts[2 * rank + chunk])
+
+
+@pytest.mark.parametrize("kind", [*ROW_DRAWS, "permutation"])
+def test_ranks_that_share_statistics_draw_what_one_process_draws(monkeypatch, kind):
+    draw = {**ROW_DRAWS, "permutation": lambda draws, rows: draws.permutation(rows, "a")}[kind]
+    whole = draw(StepDraws(SeededDraws(), clock(), "memory_style"), 12)
+    shared = StepDraws(SeededDraws(), clock(), "memory_style", BatchParts(shared=True))
+    ranks = []
+    for rank in range(3):
+        be_rank(monkeypatch, rank)
+        ranks.append(draw(shared, 4))
+    assert torch.equal(torch.cat(ranks), whole)
 
 
 def test_parts_have_permutations_of_their_own_and_share_numbers():
-    whole = StepDraws(SeededDraws(), clock(), "memory_style")
-    parts = [whole.at(part, 4) for part in range(4)]
+    parts = [in_parts(4).at(part) for part in range(4)]
     orders = {tuple(part.permutation(20, "partner").tolist()) for part in parts}
     assert len(orders) == 4
     assert all(sorted(order) == list(range(20)) for order in orders)
@@ -183,13 +205,13 @@ def test_step_draws_ask_under_their_prefix():
     assert torch.equal(here.beta(4, 0.3, "mean"), seeded.beta(4, 0.3, clock(step=5), name))
     assert torch.equal(here.permutation(9, "mean"), seeded.permutation(9, clock(step=5), name + "/0"))
     assert here.number("mean") == seeded.number(clock(step=5), name)
-    assert torch.equal(here.at(1, 2).under("x").uniform(2, 2, "a"), here.under("x").uniform(4, 2, "a")[2:])
+    assert torch.equal(in_parts(2).under("x").at(1).uniform(2, 2, "a"), in_parts(1).under("x").uniform(4, 2, "a")[2:])
 
 
 def test_ambient_draws_come_from_torch_s_generator_whatever_the_name():
     def drawn(name):
         torch.manual_seed(3)
-        draws = AmbientDraws().under(name).at(1, 2)
+        draws = AmbientDraws().under(name)
         rows = (
             draws.uniform(3, 2, name),
             draws.normal(3, 2, name),

@@ -56,23 +56,23 @@ def share_workers(total: int, loaders: int, world_size: int = 1) -> list[int]:
 class ShardBatches:
     """Batches of this rank's share of 0..size-1, every ``world_size``-th index.
 
+    Each image comes on one rank, once. Ranks beyond the number of images have one that another has too, since Lightning
+    passes over a loop without batches, and the others would wait for it.
+
     Args:
         size: number of images.
         batch_size: images in a batch; the last one may hold fewer.
         rank: this process.
         world_size: number of processes.
-        even: repeat images from the start until every rank has as many, for loops in which ranks wait for each other
-            at each batch; duplicates are told by their index. Otherwise each image comes exactly once.
 
     Raises:
         InputError: ``batch_size`` below 1.
     """
 
-    def __init__(self, size: int, batch_size: int, *, rank: int, world_size: int, even: bool) -> None:
+    def __init__(self, size: int, batch_size: int, *, rank: int, world_size: int) -> None:
         if batch_size < 1:
             raise InputError(f"test_batch_size={batch_size} must be at least 1")
-        padded = -(-size // world_size) * world_size if even else size
-        mine = [index % size for index in range(rank, padded, world_size)]
+        mine = list(range(rank % size, size, world_size))
         self.batches = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
 
     def __iter__(self) -> Iterator[list[int]]:

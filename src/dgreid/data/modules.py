@@ -168,19 +168,17 @@ class DomainDataModule(LightningDataModule):
     def centroid_dataloader(self) -> Loader:
         """All training images once over all ranks, without augmentation; ranks may differ by one image."""
         records = self.training_records()
-        return self._plain_loader(records, self._source_crops, even=False)
+        return self._plain_loader(records, self._source_crops)
 
     def retrieval_dataloader(self, retrieval: RetrievalSet) -> Loader:
-        """A set's images without augmentation, indices counting queries, then gallery.
-
-        Every rank gets as many; the few that come twice are told by their index.
+        """A set's images once over all ranks, without augmentation; indices count queries, then gallery.
 
         Args:
             retrieval: this module's holdout or target set.
         """
         # Whoever holds the holdout set has had the source's lists read; a target may have none.
         held_out = "_split" in vars(self) and retrieval is self.holdout_set()
-        return self._plain_loader(retrieval.records, self._source_crops if held_out else self._target_crops, even=True)
+        return self._plain_loader(retrieval.records, self._source_crops if held_out else self._target_crops)
 
     def target_images(self, records: Sequence[ReIDRecord]) -> ReIDBatch:
         """Some images of the target set in one batch, without augmentation."""
@@ -220,9 +218,9 @@ class DomainDataModule(LightningDataModule):
         paths = (record.path for record in records)
         return open_crops(paths, self.height, self.width, self.cache, self.cache_folder)
 
-    def _plain_loader(self, records: Sequence[ReIDRecord], crops: CropReader, *, even: bool) -> Loader:
+    def _plain_loader(self, records: Sequence[ReIDRecord], crops: CropReader) -> Loader:
         rank, world_size = rank_and_world_size()
-        batches = ShardBatches(len(records), self.test_batch_size, rank=rank, world_size=world_size, even=even)
+        batches = ShardBatches(len(records), self.test_batch_size, rank=rank, world_size=world_size)
         return batch_loader(PlainImages(records, crops), batches, self._workers_of_rank())
 
     def _workers_of_rank(self) -> int:

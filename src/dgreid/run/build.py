@@ -23,6 +23,7 @@ from dgreid.evaluation.scoring import Scoring
 from dgreid.module import ReIDModule
 from dgreid.run.folder import CHECKPOINTS
 from dgreid.run.guards import check_inner_steps, check_own_gradients, known_domains, names
+from dgreid.run.processes import process_count
 from dgreid.run.warm_start import start_from
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import DomainInfo
@@ -97,7 +98,9 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
     schedule = instantiate(config.schedule, _convert_="all")
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + 1)
-        module = ReIDModule(net, strategy, domains, optimizer, schedule, seed=config.seed)
+        module = ReIDModule(
+            net, strategy, domains, optimizer, schedule, seed=config.seed, batch_statistics=config.batch_statistics
+        )
     try:
         module.configure_optimizers()  # wrong values show before anything is trained
     except (TypeError, ValueError) as error:
@@ -123,8 +126,8 @@ def set_precision(config: DictConfig) -> None:
 def trainer_options(config: DictConfig) -> dict[str, Any]:
     """What each trainer of this configuration takes: devices, processes, precision, length of an epoch."""
     options: dict[str, Any] = dict(config.trainer)
-    if options.get("devices", 1) not in (1, "1") and "strategy" not in options:
-        # A parameter may have no gradient in a step; buffers are the strategies' own business.
+    if process_count(config) > 1 and "strategy" not in options:
+        # A parameter may have no gradient in a step; buffers are equal already, or follow the first process's.
         options["strategy"] = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     return {
         **options,

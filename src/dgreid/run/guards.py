@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dgreid.data.domains.base import Domain
 from dgreid.errors import InputError, check_one_of, nearest
+from dgreid.module import BatchStatistics
 from dgreid.run.compose import conf_folder
+from dgreid.run.processes import check_processes
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
@@ -71,15 +74,10 @@ def check_training(config: DictConfig) -> None:
     max_steps = config.trainer.get("max_steps", -1)
     if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
         raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")
-    devices = config.trainer.get("devices", 1)
-    if isinstance(devices, int) and devices > 1 and config.data.identities_per_batch % devices:
-        raise InputError(
-            f"data.identities_per_batch={config.data.identities_per_batch} on trainer.devices={devices}: it is the "
-            f"number over all processes and must be a multiple of theirs"
-        )
+    check_one_of("batch_statistics", config.batch_statistics, get_args(BatchStatistics))
     check_workers(config.data.workers, "data.workers")
     check_styles(config)
-    check_statistics_chunks(config)
+    check_processes(config)
     if not isinstance(config.seed, int) or abs(config.seed) > LARGEST_SEED:
         raise InputError(f"seed={config.seed}: a whole number of at most {LARGEST_SEED:,}, or minus that")
 
@@ -98,36 +96,6 @@ def check_styles(config: DictConfig) -> None:
         raise InputError(
             f"{key} is {style}, but the strategy {strategy} has no {key}, so it would be without effect: take "
             f"{key}=none, or a strategy that has one ({', '.join(takers)})"
-        )
-
-
-def check_statistics_chunks(config: DictConfig) -> None:
-    """A batch, or equal parts of it, must have statistics of its own.
-
-    Raises:
-        InputError: a domain's batch on one process is a single image, cannot be divided into parts of two images or
-            more, or batch normalisation would reach beyond the parts.
-    """
-    chunks = config.strategy.get("statistics_chunks", 1)
-    devices = config.trainer.get("devices", 1)
-    images = config.data.identities_per_batch * config.data.images_per_identity
-    images //= devices if isinstance(devices, int) and devices > 0 else 1
-    if images == 1:
-        raise InputError(
-            f"{images} image of a domain on a process (data.identities_per_batch={config.data.identities_per_batch}, "
-            f"data.images_per_identity={config.data.images_per_identity}, trainer.devices={devices}): batch statistics "
-            "need two; raise one of the first two"
-        )
-    if chunks != 1 and config.trainer.get("sync_batchnorm", False):
-        raise InputError(
-            f"strategy.statistics_chunks={chunks} with trainer.sync_batchnorm=true: statistics of parts of a batch and "
-            "of all processes exclude each other; leave one of them out"
-        )
-    if isinstance(chunks, int) and chunks > 1 and (images % chunks or images < 2 * chunks):
-        possible = [str(number) for number in range(1, images // 2 + 1) if images % number == 0]
-        raise InputError(
-            f"strategy.statistics_chunks={chunks} of the {images} images of a domain on a process: parts must be equal "
-            f"and of two images or more; take {', '.join(possible)}"
         )
 
 
@@ -150,18 +118,13 @@ def check_inner_steps(config: DictConfig) -> None:
     """What a strategy that moves weights within its loss cannot be trained with.
 
     Raises:
-        InputError: weights of 16 bits, or batch normalisation over processes.
+        InputError: weights of 16 bits.
     """
     precision = str(config.trainer.get("precision", "32-true"))
     if precision not in ENOUGH_DIGITS:
         raise InputError(
             f"trainer.precision={precision} with inner steps: weights of 16 bits do not notice them; take "
             "trainer.precision=bf16-mixed or 32-true"
-        )
-    if config.trainer.get("sync_batchnorm", False):
-        raise InputError(
-            "trainer.sync_batchnorm=true with inner steps: torch's SyncBatchNorm has no second derivative and is no "
-            "neck for MetaBN; leave it out"
         )
 
 

@@ -39,6 +39,7 @@ from dgreid.run.environment import environment
 from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, quoted, run_folder, write_config
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.planning import plan, wants_plan
+from dgreid.run.processes import batch_line, effective_batch
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
@@ -81,9 +82,9 @@ def train(config: DictConfig) -> None:
     else:
         claim(folder, resolved)
     facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
-    rank_zero_info(
-        "\n".join(filter(None, (f"run folder: {folder}", facts["weights"]["report"], *module.strategy.remarks())))
-    )
+    facts["batch"] = effective_batch(config, module.domains, trainer.world_size)
+    about = (f"run folder: {folder}", batch_line(facts["batch"]), facts["weights"]["report"])
+    rank_zero_info("\n".join(filter(None, (*about, *module.strategy.remarks()))))
     for logger in trainer.loggers:
         logger.log_hyperparams(resolved)
     _fit(trainer, module, data, folder, facts, resume_from, scoring)

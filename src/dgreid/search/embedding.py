@@ -72,7 +72,7 @@ class Embedder:
             InputError: an embedding is not finite.
         """
         records = [ReIDRecord(Path(image.path), UNKNOWN_CAMERA, UNKNOWN_CAMERA) for image in images]
-        batches = ShardBatches(len(records), self.batch_size, rank=0, world_size=1, even=False)
+        batches = ShardBatches(len(records), self.batch_size, rank=0, world_size=1)
         for batch in batch_loader(PlainImages(records, self.crops), batches, self.workers):
             found = self._embed(batch.images).cpu()
             finite = found.isfinite().all(dim=1)

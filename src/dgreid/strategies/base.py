@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from dgreid.batch_parts import WHOLE, BatchParts
+from dgreid.errors import InputError
 from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
 
@@ -37,12 +39,14 @@ class TrainingStrategy(nn.Module, ABC):
 
     Attributes:
         computes_gradients: whether ``loss`` computes gradients itself; loss scaling is then refused.
-        takes_inner_steps: whether ``loss`` moves copies of the weights; 16-bit weights and batch normalisation over
-            processes are then refused.
+        takes_inner_steps: whether ``loss`` moves copies of the weights; 16-bit weights are then refused.
+        parts: whose statistics are taken together, over the rows of a batch and over processes. What a strategy takes
+            from a batch as a whole, it takes from each of ``parts.of(rows)``; batch normalisation has it already.
     """
 
     computes_gradients = False
     takes_inner_steps = False
+    parts: BatchParts = WHOLE
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
         """Creates banks and heads; called once, before the optimizer exists. May replace layers of the net.
@@ -51,6 +55,25 @@ class TrainingStrategy(nn.Module, ABC):
             net: the net with its initial weights.
             domains: the source domains, in the order in which batches list them.
         """
+
+    def distribute(self, processes: int, shared: bool) -> None:
+        """Says how batch statistics are taken; called once, before the first step.
+
+        Args:
+            processes: among which each batch is divided.
+            shared: whether the rows of all processes count together; else those of each by themselves.
+
+        Raises:
+            InputError: the method cannot be divided so.
+        """
+        shared = shared and processes > 1
+        if shared and self.parts.chunks > 1:
+            raise InputError(
+                f"strategy.statistics_chunks={self.parts.chunks} with batch_statistics=global on {processes} "
+                "processes: parts of a batch and all processes together exclude each other; take "
+                "batch_statistics=local, where each process's rows are parts of their own"
+            )
+        self.parts = self.parts._replace(shared=shared)
 
     def parameter_groups(self, net: nn.Module) -> Iterator[nn.Parameter]:
         """What the optimizer moves: by default all of net and strategy that requires a gradient."""

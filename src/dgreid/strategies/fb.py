@@ -13,6 +13,7 @@ from dgreid.errors import InputError, check_one_of
 from dgreid.gradients import SummedGradients
 from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.memory_based import MemoryStrategy
+from dgreid.strategies.statistics_chunks import parts_of
 from dgreid.style import Style, check_layers
 from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
@@ -52,8 +53,6 @@ class FB(MemoryStrategy):
         draws: SeededDraws | None = None,
     ) -> None:
         super().__init__(temperature, momentum)
-        if type(statistics_chunks) is not int or statistics_chunks < 1:
-            raise InputError(f"statistics_chunks={statistics_chunks}: a whole number of at least 1; 1 for one device.")
         check_one_of("domain_graphs", domain_graphs, ("separate", "joint"))
         if loss_style is not None and loss_style.needs_domains:
             raise InputError(
@@ -61,7 +60,7 @@ class FB(MemoryStrategy):
                 "one domain at a time: use it as memory_style, or take partner=random."
             )
         self.loss_style = loss_style
-        self.statistics_chunks = statistics_chunks
+        self.parts = parts_of(statistics_chunks)
         self.computes_gradients = domain_graphs == "separate"
         self.draws = draws or SeededDraws()
 
@@ -81,8 +80,8 @@ class FB(MemoryStrategy):
         losses: dict[str, Tensor] = {}
         gradients = SummedGradients(self.parameter_groups(net))
         for name, batch in batches.items():
-            draws = StepDraws(self.draws, clock, f"loss_style/{name}")
-            features = chunked_features(net, batch.images, self.statistics_chunks, self.loss_style, draws)
+            draws = StepDraws(self.draws, clock, f"loss_style/{name}", self.parts)
+            features = chunked_features(net, batch.images, self.parts, self.loss_style, draws)
             losses[name] = self.bank(name).loss(features.embedding, batch.identities, self.temperature)
             embeddings[name] = features.embedding.detach()
             if self.computes_gradients:

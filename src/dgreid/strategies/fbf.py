@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dgreid.draws import SeededDraws, StepDraws
+from dgreid.distributed import gather_rows, rows_of_this_rank
+from dgreid.draws import SeededDraws, StepDraws, all_rows
 from dgreid.errors import InputError
 from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.fb import FB
@@ -17,8 +18,8 @@ from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
 
 def domain_of_rows(batches: Mapping[str, ReIDBatch]) -> Tensor:
-    """(sum of batch sizes,) int64 on the CPU: the position of the domain that a row of the concatenation is of."""
-    sizes = torch.tensor([len(batch.identities) for batch in batches.values()])
+    """(sum of global batch sizes,) int64 on the CPU: the domain's position, of each row of all domains' batches."""
+    sizes = torch.tensor([all_rows(len(batch.identities)) for batch in batches.values()])
     return torch.arange(len(sizes)).repeat_interleave(sizes)
 
 
@@ -27,7 +28,8 @@ class FBF(FB):
 
     The loss is that of FB. After the step all domains' images, concatenated and shuffled, go through the net in ONE
     forward in training mode without gradient; then each memory takes up its domain's embeddings in shuffled order. The
-    order counts where identities repeat: the last image of an identity weighs 0.8 before normalisation.
+    order counts where identities repeat: the last image of an identity weighs 0.8 before normalisation. Of several
+    processes each passes its part of the shuffled images of all of them.
 
     Training forwards a step: one for each domain before the step, then the mixed one after it. So with three sources
     batch normalisation moves its running statistics 4 times a step, the last time by the mixed batch.
@@ -80,17 +82,31 @@ class FBF(FB):
                 f"source is {domains[0].name}: name two sources or more, or take another style."
             )
 
+    def distribute(self, processes: int, shared: bool) -> None:
+        """As the base class.
+
+        Raises:
+            InputError: the style of the mixed forward pairs domains, and a process may see one alone.
+        """
+        if processes > 1 and not shared and self.memory_style is not None and self.memory_style.needs_domains:
+            raise InputError(
+                f"memory_style={type(self.memory_style).__name__} pairs images of different domains, and with "
+                f"batch_statistics=local the part of one of {processes} processes may have one domain only: take "
+                "batch_statistics=global"
+            )
+        super().distribute(processes, shared)
+
     @torch.no_grad()
     def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
         """The mixed forward, then each domain's memory in shuffled order."""
-        images = torch.cat([batch.images for batch in batches.values()])
-        identities = torch.cat([batch.identities for batch in batches.values()])
-        order = self.draws.permutation(len(images), clock, "memory_order")
-        owners = domain_of_rows(batches)[order].to(images.device)
-        order = order.to(images.device)
-        draws = StepDraws(self.draws, clock, "memory_style")
-        features = chunked_features(net, images[order], self.statistics_chunks, self.memory_style, draws, owners)
-        embeddings, identities = features.embedding, identities[order]
+        images = torch.cat([gather_rows(batch.images) for batch in batches.values()])
+        identities = torch.cat([gather_rows(batch.identities) for batch in batches.values()])
+        order = self.draws.permutation(len(images), clock, "memory_order").to(images.device)
+        owners = domain_of_rows(batches).to(images.device)[order]
+        mine = rows_of_this_rank(order)
+        draws = StepDraws(self.draws, clock, "memory_style", self.parts)
+        features = chunked_features(net, images[mine], self.parts, self.memory_style, draws, rows_of_this_rank(owners))
+        embeddings, identities = gather_rows(features.embedding), identities[order]
         for position, name in enumerate(batches):
             rows = (owners == position).nonzero().flatten()
-            self.update_bank(name, embeddings[rows], identities[rows])
+            self.bank(name).update(embeddings[rows], identities[rows], self.momentum)

@@ -9,8 +9,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from dgreid.distributed import mean_of_each
 from dgreid.draws import SeededDraws
 from dgreid.errors import InputError, check_one_of
 from dgreid.gradients import with_gradients
@@ -18,8 +18,10 @@ from dgreid.hypergradient import Method, Parameters, Problem, by_graph, by_produ
 from dgreid.losses import batch_hard_triplet
 from dgreid.meta import InnerStep, MetaBNScale, Statistics, batch_statistics, metabn
 from dgreid.nets.second_order import prepare_for_second_order
+from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.m3l_requirements import check_net, check_sources, neck_name
 from dgreid.strategies.memory_based import MemoryStrategy
+from dgreid.strategies.statistics_chunks import parts_of
 from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
 
 SECOND_ORDER: dict[str, Method] = {"graph": by_graph, "hvp": by_products}
@@ -43,8 +45,8 @@ class M3L(MemoryStrategy):
     moves no running statistics), then one for each domain. So with three sources batch normalisation moves its running
     statistics 5 times a step; the forwards that ``hvp`` repeats move none.
 
-    Each process takes its own inner step on its part of the batch, with its own MetaBN statistics; the gradients are
-    averaged. The meta-test domain and MetaBN's weight are equal on all.
+    Of several processes each passes its part of every domain's batch; the meta-test domain and MetaBN's weight are
+    equal on all.
 
     The defaults are the paper's mathematics. The authors' release deviates in three options of this class, and in
     two of the net (``stem_relu``, ``load_bn_statistics``).
@@ -66,6 +68,10 @@ class M3L(MemoryStrategy):
             effect with ``order=first``, which always works so.
         inner_learning_rate: ``outer``, the optimizer's of this step, or a number.
         inner_weight_decay: L2 decay in the inner step; the release uses the optimizer's.
+        inner_gradient: of several processes: ``mean`` takes one inner step along the mean of their gradients;
+            ``local`` a step for each process along its own, and averages what comes of them, which sends less.
+        statistics_chunks: batch statistics are those of so many equal parts of each forward, MetaBN's too, and triplets
+            are of one part; running statistics follow the first.
         draws: gives ``choice(count, clock, "meta_test_domain")``, ``number(clock, "metabn_weight")`` and, for the
             k-th meta-train domain, ``normal(rows, width, clock, "metabn/<k>")``; by default functions of (seed, step).
 
@@ -88,6 +94,8 @@ class M3L(MemoryStrategy):
         hypergradient: Literal["graph", "hvp"] = "graph",
         inner_learning_rate: Literal["outer"] | float = "outer",
         inner_weight_decay: float = 5e-4,
+        inner_gradient: Literal["mean", "local"] = "mean",
+        statistics_chunks: int = 1,
         draws: SeededDraws | None = None,
     ) -> None:
         super().__init__(temperature, momentum)
@@ -95,6 +103,7 @@ class M3L(MemoryStrategy):
         check_one_of("metabn_scale", metabn_scale, ("std", "variance"))
         check_one_of("order", order, ("second", "first"))
         check_one_of("hypergradient", hypergradient, SECOND_ORDER)
+        check_one_of("inner_gradient", inner_gradient, ("mean", "local"))
         if not isinstance(meta_test_updates_bn, bool):
             raise InputError(f"meta_test_updates_bn={meta_test_updates_bn}: true or false.")
         if not (_is_number(margin) and margin >= 0):
@@ -116,6 +125,8 @@ class M3L(MemoryStrategy):
         self.method = SECOND_ORDER[hypergradient] if self.second_order else first_order
         self.inner_learning_rate = inner_learning_rate
         self.inner_weight_decay = inner_weight_decay
+        self.average = mean_of_each if inner_gradient == "mean" else list
+        self.parts = parts_of(statistics_chunks)
         self.draws = draws or SeededDraws()
 
     def setup(self, net: nn.Module, domains: Sequence[DomainInfo]) -> None:
@@ -131,6 +142,20 @@ class M3L(MemoryStrategy):
         if self.second_order:
             prepare_for_second_order(net)
 
+    def distribute(self, processes: int, shared: bool) -> None:
+        """As the base class.
+
+        Raises:
+            InputError: processes would normalise together under different weights.
+        """
+        if processes > 1 and shared and self.average is not mean_of_each:
+            raise InputError(
+                f"strategy.inner_gradient=local with batch_statistics=global on {processes} processes: each would have "
+                "inner weights of its own, and statistics over all of them mean nothing; take inner_gradient=mean, or "
+                "batch_statistics=local"
+            )
+        super().distribute(processes, shared)
+
     def loss(self, net: nn.Module, batches: Mapping[str, ReIDBatch], clock: Clock) -> StepResult:
         """L_train + L_test of one step, with the gradient by this strategy's method already computed."""
         if len(batches) < 2:
@@ -141,7 +166,7 @@ class M3L(MemoryStrategy):
         parameters: Parameters = {name: value for name, value in net.named_parameters() if value.requires_grad}
         losses = [partial(step.meta_train_loss, position) for position in range(len(meta_train))]
         found = self.method(
-            Problem(parameters, losses, step.meta_test_loss, self.inner_step(clock), self.identity_path)
+            Problem(parameters, losses, step.meta_test_loss, self.inner_step(clock), self.identity_path, self.average)
         )
         leaves = [parameters[name] for name in found.gradient]
         return StepResult(
@@ -149,7 +174,7 @@ class M3L(MemoryStrategy):
             scalars={
                 "loss/meta_train": found.meta_train,
                 "loss/meta_test": found.meta_test,
-                **step.parts,
+                **step.scalars,
                 **found.scalars(),
             },
             embeddings={},
@@ -158,7 +183,7 @@ class M3L(MemoryStrategy):
     def after_step(self, net: nn.Module, batches: Mapping[str, ReIDBatch], result: StepResult, clock: Clock) -> None:
         """One forward of each domain under the new weights, meta-test included, into its memory."""
         for name, batch in batches.items():
-            self.update_bank(name, net(batch.images).embedding, batch.identities)
+            self.update_bank(name, chunked_features(net, batch.images, self.parts).embedding, batch.identities)
 
     def remarks(self) -> Sequence[str]:
         """What the release's outer gradient leaves out."""
@@ -211,8 +236,8 @@ class _Step:
         self.meta_train, self.meta_test = meta_train, meta_test
         self.neck = neck_name(net)
         self.seed = torch.initial_seed()
-        self.statistics: list[Statistics] = []
-        self.parts: dict[str, Tensor] = {}
+        self.statistics: list[list[Statistics]] = []  # of each meta-train domain, of each part
+        self.scalars: dict[str, Tensor] = {}
 
     def meta_train_loss(self, position: int, parameters: Parameters, again: bool = False) -> Tensor:
         """Memory and triplet loss of a meta-train domain; keeps its statistics for MetaBN."""
@@ -221,12 +246,14 @@ class _Step:
         name = self.meta_train[position]
         batch = self.batches[name]
         buffers = self._copied_buffers() if again else {}
-        features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
+        features = self._features(batch, {**parameters, **buffers})
         memory = self._memory_loss(name, features.embedding)
-        triplet = batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin)
+        triplet = self._triplet_loss(features, batch)
         if not again:
-            self.statistics.append(batch_statistics(features.pooled))
-            self.parts |= {f"memory/{name}": memory.detach(), f"triplet/{name}": triplet.detach()}
+            self.statistics.append(
+                [batch_statistics(part) for part in self.strategy.parts.of(features.pooled.detach())]
+            )
+            self.scalars |= {f"memory/{name}": memory.detach(), f"triplet/{name}": triplet.detach()}
         return memory + triplet
 
     def meta_test_loss(self, parameters: Parameters) -> Tensor:
@@ -234,29 +261,41 @@ class _Step:
         batch = self.batches[self.meta_test]
         statistics = [f"{self.neck}.{name}" for name in ("running_mean", "running_var")]
         buffers = self._copied_buffers(statistics if self.strategy.meta_test_updates_bn else None)
-        features: Features = functional_call(self.net, {**parameters, **buffers}, (batch.images,))
+        features = self._features(batch, {**parameters, **buffers})
         outputs = self._metabn(features.pooled, parameters)
         embeddings = [features._replace(neck=output).embedding for output in outputs]
         losses = [self._memory_loss(self.meta_test, one) for one in embeddings]
         memory = torch.stack(losses).mean()
-        triplet = batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin)
-        self.parts |= {"memory/meta_test": memory.detach(), "triplet/meta_test": triplet.detach()}
+        triplet = self._triplet_loss(features, batch)
+        self.scalars |= {"memory/meta_test": memory.detach(), "triplet/meta_test": triplet.detach()}
         return memory + triplet
+
+    def _features(self, batch: ReIDBatch, replaced: Parameters) -> Features:
+        return chunked_features(self.net, batch.images, self.strategy.parts, replaced=replaced)
+
+    def _triplet_loss(self, features: Features, batch: ReIDBatch) -> Tensor:
+        return batch_hard_triplet(features.pooled, batch.identities, self.strategy.margin, self.strategy.parts)
 
     def _memory_loss(self, name: str, embeddings: Tensor) -> Tensor:
         bank = self.strategy.bank(name)
         return bank.loss(embeddings, self.batches[name].identities, self.strategy.temperature)
 
     def _metabn(self, pooled: Tensor, parameters: Parameters) -> list[Tensor]:
-        neck, draws = self.net.get_submodule(self.neck), self.strategy.draws
+        """MetaBN's outputs of all rows, for each meta-train domain; parts of the batch meet their own statistics."""
+        neck, draws, parts = self.net.get_submodule(self.neck), self.strategy.draws, self.strategy.parts
         assert isinstance(neck, nn.BatchNorm1d)
         normals = [
             draws.normal(len(pooled), pooled.shape[1], self.clock, f"metabn/{k}").to(pooled)
             for k in range(len(self.statistics))
         ]
         affine = (parameters.get(f"{self.neck}.weight", neck.weight), parameters.get(f"{self.neck}.bias", neck.bias))
-        weight = draws.number(self.clock, "metabn_weight")
-        return metabn(pooled, self.statistics, normals, weight, self.strategy.metabn_scale, affine, neck.eps)
+        weight, scale = draws.number(self.clock, "metabn_weight"), self.strategy.metabn_scale
+        outputs = []
+        for position, part in enumerate(pooled.chunk(parts.chunks)):
+            statistics = [of_domain[position] for of_domain in self.statistics]
+            own = [table.chunk(parts.chunks)[position] for table in normals]
+            outputs.append(metabn(part, statistics, own, weight, scale, affine, neck.eps, parts.shared))
+        return [torch.cat(of_domain) for of_domain in zip(*outputs, strict=True)]
 
     def _copied_buffers(self, names: Sequence[str] | None = None) -> Parameters:
         """Copies for a forward to move in place of the net's own; all by default."""

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from dgreid.errors import InputError
 from dgreid.losses import batch_hard_triplet
 from dgreid.strategies.base import TrainingStrategy
+from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.feature_dimension import feature_dimension
+from dgreid.strategies.statistics_chunks import parts_of
 from dgreid.types import Clock, DomainInfo, Features, ReIDBatch, StepResult
 
 
@@ -29,13 +31,16 @@ class SoftmaxTriplet(TrainingStrategy):
     Args:
         label_smoothing: share of the target spread evenly over all identities; in [0, 1).
         margin: of the triplet loss.
+        statistics_chunks: batch statistics are those of so many equal parts of each forward, and triplets are of one
+            part; running statistics follow the first.
 
     Raises:
-        InputError: for a label smoothing outside its range.
+        InputError: for a value outside its range.
     """
 
-    def __init__(self, label_smoothing: float = 0.1, margin: float = 0.3) -> None:
+    def __init__(self, label_smoothing: float = 0.1, margin: float = 0.3, statistics_chunks: int = 1) -> None:
         super().__init__()
+        self.parts = parts_of(statistics_chunks)
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing={label_smoothing} must lie in [0, 1); the paper uses 0.1.")
         self.label_smoothing = label_smoothing
@@ -54,7 +59,7 @@ class SoftmaxTriplet(TrainingStrategy):
         """Both losses of one domain and their sum, by the names under which they are logged."""
         logits = self.classifiers[name](features.neck)
         cross_entropy = F.cross_entropy(logits, identities, label_smoothing=self.label_smoothing)
-        triplet = batch_hard_triplet(features.pooled, identities, self.margin)
+        triplet = batch_hard_triplet(features.pooled, identities, self.margin, self.parts)
         return {
             f"loss/{name}": cross_entropy + triplet,
             f"cross_entropy/{name}": cross_entropy,
@@ -66,7 +71,7 @@ class SoftmaxTriplet(TrainingStrategy):
         terms: dict[str, Tensor] = {}
         embeddings: dict[str, Tensor] = {}
         for name, batch in batches.items():
-            features = net(batch.images)
+            features = chunked_features(net, batch.images, self.parts)
             terms |= self.domain_losses(name, features, batch.identities)
             embeddings[name] = features.embedding.detach()
         return StepResult(

@@ -50,7 +50,7 @@ class Style(ABC):
         """
         check_maps(maps)
         if self.needs_domains:
-            check_domains(domains, len(maps), type(self).__name__)
+            check_domains(domains, len(maps), type(self).__name__, draws)
         if self.probability == 0 or (self.probability < 1 and draws.number("gate") >= self.probability):
             return maps
         return self.apply(maps, draws, domains)
@@ -81,11 +81,11 @@ def check_maps(maps: Tensor) -> None:
         )
 
 
-def check_domains(domains: Tensor | None, rows: int, style: str) -> None:
+def check_domains(domains: Tensor | None, rows: int, style: str, draws: RowDraws) -> None:
     """Refuses domains that give some image no image of another domain."""
     if domains is not None and tuple(domains.shape) != (rows,):
         raise InputError(f"{style}: domains {tuple(domains.shape)} must have one number for each of the {rows} images.")
-    if domains is None or bool((domains == domains[0]).all()):
+    if domains is None or bool((draws.together(domains) == domains[0]).all()):
         given = "no domains were given" if domains is None else f"all {rows} images are of one"
         raise InputError(
             f"{style} pairs images of different domains, but {given}: give it a batch of several domains, and say "

@@ -45,6 +45,6 @@ class DSU(Style):
         return restyle(maps, statistics, mean, std, EPS)
 
     def _noisy(self, values: Tensor, draws: RowDraws, name: str) -> Tensor:
-        spread = (values.var(dim=0) + EPS).sqrt()
+        spread = (draws.together(values).var(dim=0) + EPS).sqrt()
         rows, channels = values.shape
         return values + draws.normal(rows, channels, name).to(values) * (self.strength * spread)

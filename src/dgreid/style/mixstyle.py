@@ -58,7 +58,7 @@ class MixStyle(Style):
         mean, std = statistics.mean, statistics.std(EPS)
         weight = draws.beta(len(maps), self.concentration, "weight").to(mean)[:, None]
         partner = self._partners(len(maps), draws, domains).to(maps.device)
-        mixed_mean, mixed_std = (torch.lerp(own[partner], own, weight) for own in (mean, std))
+        mixed_mean, mixed_std = (torch.lerp(draws.together(own)[partner], own, weight) for own in (mean, std))
         return restyle(maps, statistics, mixed_mean, mixed_std, EPS)
 
     def _partners(self, rows: int, draws: RowDraws, domains: Tensor | None) -> Tensor:

@@ -43,5 +43,8 @@ class Swap(Style):
         assert domains is not None
         statistics = channel_statistics(maps.detach())
         partner = of_another_domain(domains, draws).to(maps.device)
-        mean, std = (torch.lerp(own, own[partner], self.strength) for own in (statistics.mean, statistics.std(EPS)))
+        mean, std = (
+            torch.lerp(own, draws.together(own)[partner], self.strength)
+            for own in (statistics.mean, statistics.std(EPS))
+        )
         return restyle(maps, statistics, mean, std, EPS)

@@ -61,6 +61,6 @@ class Uniform(Style):
         return restyle(maps, statistics, mean, std, EPS)
 
     def _drawn(self, values: Tensor, draws: RowDraws, name: str) -> Tensor:
-        low, high = interleaving_range(values, self.strength)
+        low, high = interleaving_range(draws.together(values), self.strength)
         rows, channels = values.shape
         return low + draws.uniform(rows, channels, name).to(values) * (high - low)

@@ -14,7 +14,6 @@ from dgreid.run.guards import (
     check_leaks,
     check_own_gradients,
     check_start,
-    check_statistics_chunks,
     check_styles,
     known_domains,
     names,
@@ -67,42 +66,6 @@ def test_unknown_domains_and_starts(tmp_path):
         check_start(str(tmp_path / "none"))
 
 
-def in_chunks(chunks, identities, images, devices=1):
-    data = {"identities_per_batch": identities, "images_per_identity": images}
-    strategy = {"statistics_chunks": chunks} if chunks else {}
-    return OmegaConf.create({"strategy": strategy, "data": data, "trainer": {"devices": devices}})
-
-
-@pytest.mark.parametrize(("chunks", "devices"), [(None, 1), (1, 1), (4, 1), (8, 1), (2, 2), (4, "auto")])
-def test_equal_parts_of_two_images_or_more_pass(chunks, devices):
-    check_statistics_chunks(in_chunks(chunks, 8, 2, devices))
-
-
-@pytest.mark.parametrize(
-    ("chunks", "devices", "message"),
-    [
-        (3, 1, "statistics_chunks=3 of the 16 images of a domain on a process: .* take 1, 2, 4, 8$"),
-        (16, 1, "of two images or more; take 1, 2, 4, 8$"),
-        (8, 2, "statistics_chunks=8 of the 8 images .* take 1, 2, 4$"),
-    ],
-)
-def test_unequal_parts_and_single_images_are_refused(chunks, devices, message):
-    with pytest.raises(InputError, match=message):
-        check_statistics_chunks(in_chunks(chunks, 8, 2, devices))
-
-
-def test_a_batch_of_one_image_is_refused():
-    with pytest.raises(InputError, match=r"^1 image of a domain .*identities_per_batch=2, .*images_per_identity=1"):
-        check_statistics_chunks(in_chunks(None, 2, 1, devices=2))
-
-
-def test_statistics_of_parts_and_of_all_processes_exclude_each_other():
-    config = in_chunks(2, 8, 2)
-    config.trainer.sync_batchnorm = True
-    with pytest.raises(InputError, match=r"statistics_chunks=2 with trainer\.sync_batchnorm=true"):
-        check_statistics_chunks(config)
-
-
 @pytest.mark.parametrize("precision", ["16-mixed", 16])
 def test_scaled_losses_are_refused_where_a_strategy_computes_gradients(precision):
     trainer = {"precision": precision}
@@ -117,7 +80,6 @@ def test_scaled_losses_are_refused_where_a_strategy_computes_gradients(precision
     [
         ({"precision": "bf16-true"}, "precision=bf16-true with inner steps: weights of 16 bits"),
         ({"precision": "16-true"}, "precision=16-true with inner steps: weights of 16 bits"),
-        ({"sync_batchnorm": True}, "SyncBatchNorm has no second derivative"),
     ],
 )
 def test_what_inner_steps_do_not_get_along_with_is_refused(trainer, message):

@@ -132,7 +132,7 @@ def test_fbf_with_its_style_is_il():
 @each_experiment
 def test_the_chunks_of_four_gpus_are_typed(experiment):
     config = composed(f"experiment={experiment}", "strategy.statistics_chunks=4")
-    assert instantiate(config.strategy, _convert_="all").statistics_chunks == 4
+    assert instantiate(config.strategy, _convert_="all").parts.chunks == 4
 
 
 @each_experiment

@@ -6,17 +6,20 @@ import pytest
 import small_problem
 import torch
 
+from dgreid.batch_parts import BatchParts
 from dgreid.draws import SeededDraws, StepDraws
 from dgreid.errors import InputError
 from dgreid.strategies.chunked_forward import chunked_features
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
 from dgreid.strategies.il import IL
+from dgreid.strategies.m3l import M3L
+from dgreid.strategies.softmax_triplet import SoftmaxTriplet
 from dgreid.style import Uniform, styled
 
 
-def step_draws():
-    return StepDraws(SeededDraws(), small_problem.clock(0), "test")
+def step_draws(chunks):
+    return StepDraws(SeededDraws(), small_problem.clock(0), "test", BatchParts(chunks))
 
 
 def replicas(net, images, chunks, style=None):
@@ -24,7 +27,7 @@ def replicas(net, images, chunks, style=None):
     embedded = []
     for position, part in enumerate(images.chunk(chunks)):
         replica = net if position == 0 else copy.deepcopy(net)
-        with styled(replica, style, step_draws().at(position, chunks)):
+        with styled(replica, style, step_draws(chunks).at(position)):
             embedded.append(replica(part).embedding)
     return torch.cat(embedded)
 
@@ -34,7 +37,7 @@ def replicas(net, images, chunks, style=None):
 def test_each_part_is_a_batch_of_its_own_and_running_statistics_follow_the_first(chunks, style):
     images = small_problem.batches(0)["second"].images
     ours, theirs = small_problem.float64_net(), small_problem.float64_net()
-    found = chunked_features(ours, images, chunks, style, step_draws()).embedding
+    found = chunked_features(ours, images, BatchParts(chunks), style, step_draws(chunks)).embedding
     expected = replicas(theirs, images, chunks, style)
     assert torch.equal(found, expected)
     for name, value in theirs.state_dict().items():
@@ -85,12 +88,11 @@ def test_parts_of_the_mixed_forward_are_cut_after_the_shuffle():
 @pytest.mark.parametrize("chunks", [4, 6, 7])
 def test_parts_that_are_unequal_or_of_one_image_are_refused(chunks):
     with pytest.raises(InputError, match=f"statistics_chunks={chunks} of a forward of 6 images"):
-        chunked_features(
-            small_problem.float64_net(), small_problem.batches(0)["first"].images, chunks, None, step_draws()
-        )
+        chunked_features(small_problem.float64_net(), small_problem.batches(0)["first"].images, BatchParts(chunks))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
-def test_a_number_of_parts_that_is_none_is_refused(value):
+@pytest.mark.parametrize("method", [FB, M3L, SoftmaxTriplet])
+def test_a_number_of_parts_that_is_none_is_refused(method, value):
     with pytest.raises(InputError, match=f"statistics_chunks={value}: a whole number of at least 1"):
-        FB(statistics_chunks=value)
+        method(statistics_chunks=value)

@@ -15,7 +15,7 @@ def test_a_batch_of_one_identity_is_refused():
     strategy, net = prepared(3)
     batches = m3l_problem.batches(0, 3)
     batches["third"] = batches["third"]._replace(identities=torch.full((6,), 2))
-    with pytest.raises(InputError, match="a batch with identity 2 alone has no negatives"):
+    with pytest.raises(InputError, match="with identity 2 alone has no negatives"):
         strategy.loss(net, batches, clock(0))
 
 

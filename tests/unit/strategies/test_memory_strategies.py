@@ -4,10 +4,8 @@ import pytest
 import small_problem
 import torch
 
-import dgreid.strategies.memory_based
 from dgreid.draws import SeededDraws
 from dgreid.errors import InputError
-from dgreid.memory import MemoryBank
 from dgreid.strategies.fb import FB
 from dgreid.strategies.fbf import FBF
 from dgreid.strategies.il import IL
@@ -78,25 +76,6 @@ def test_a_step_of_some_domains_leaves_the_other_banks_alone(method):
     assert torch.equal(result.loss.detach(), result.scalars["loss/second"])
     assert torch.equal(strategy.bank("first").rows, before["first"])
     assert (strategy.bank("second").rows - before["second"]).abs().max() > 0.1
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_banks_take_up_the_rows_of_all_processes(method, monkeypatch):
-    """The stand-in for gathering appends the same rows negated, as if from a second process."""
-
-    def gather_rows(rows):
-        return torch.cat([rows, -rows])
-
-    updates = []
-    monkeypatch.setattr(dgreid.strategies.memory_based, "gather_rows", gather_rows)
-    monkeypatch.setattr(MemoryBank, "update", lambda bank, rows, labels, momentum: updates.append((rows, labels)))
-    strategy, net = prepared(method)
-    small_problem.train(strategy, net, iterations=1)
-    assert len(updates) == 2
-    for rows, labels in updates:
-        assert rows.shape == (12, 32)
-        assert torch.equal(rows[6:], -rows[:6])
-        assert torch.equal(labels[6:], -labels[:6])
 
 
 def test_permuting_the_domains_permutes_fb_s_banks():

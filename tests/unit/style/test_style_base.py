@@ -3,6 +3,7 @@ import torch
 from given_draws import NO_DRAWS, GivenDraws
 from style_cases import ALWAYS, DOMAINS, EVERY_STYLE, LAYOUTS, draws_for, maps_of
 
+from dgreid.batch_parts import BatchParts
 from dgreid.draws import AmbientDraws, SeededDraws, StepDraws
 from dgreid.errors import InputError
 from dgreid.style import DSU, MixStyle, Style, Swap, Uniform
@@ -42,8 +43,9 @@ def test_a_style_is_used_as_often_as_its_probability_says():
     """3000 steps, four standard errors; all parts of a forward agree."""
     style, maps, used = MixStyle(probability=0.3), maps_of(2, 1, 1, 2), 0
     for step in range(3000):
-        draws = StepDraws(SeededDraws(), Clock(step=step, epoch=0, learning_rate=1.0, seed=0), "loss_style/a")
-        parts = [style(maps, draws.at(part, 2)) is not maps for part in range(2)]
+        clock = Clock(step=step, epoch=0, learning_rate=1.0, seed=0)
+        draws = StepDraws(SeededDraws(), clock, "loss_style/a", BatchParts(2))
+        parts = [style(maps, draws.at(part)) is not maps for part in range(2)]
         assert parts[0] == parts[1]
         used += parts[0]
     assert abs(used / 3000 - 0.3) < 4 * (0.3 * 0.7 / 3000) ** 0.5
