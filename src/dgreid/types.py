@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 UNKNOWN_CAMERA = -1
+SameCamera: TypeAlias = Literal["ignore", "keep"]
+"""Gallery images of a query's identity and camera: left out of its ranking, or matches."""
+
 SMALLEST_SQUARED_LENGTH = 1e-24
 
 

@@ -15,10 +15,10 @@ from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
 from dgreid.evaluation.counting import HostCounter
 from dgreid.evaluation.device_counting import DeviceCounter
-from dgreid.evaluation.labels import Array, CandidateLists, Labels, SameCamera, as_labels
+from dgreid.evaluation.labels import Array, CandidateLists, Labels, as_labels
 from dgreid.evaluation.query_figures import QueryFigures, query_figures
 from dgreid.evaluation.similarity import ScoreBlock, checked_block
-from dgreid.types import UNKNOWN_CAMERA
+from dgreid.types import UNKNOWN_CAMERA, SameCamera
 
 
 class CameraPairs(NamedTuple):

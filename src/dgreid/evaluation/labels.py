@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgreid.errors import InputError, check_one_of
-from dgreid.types import UNKNOWN_CAMERA
+from dgreid.types import UNKNOWN_CAMERA, SameCamera
 
 Array: TypeAlias = Tensor | NDArray[Any]
 Numbers: TypeAlias = NDArray[Any]
-SameCamera: TypeAlias = Literal["ignore", "keep"]
 
 QUERIES_AT_ONCE = 256
 
@@ -109,9 +108,12 @@ def as_tensor(values: Array) -> Tensor:
     """The values as a tensor to be read only, without graph; without a copy unless an array is not contiguous."""
     if isinstance(values, Tensor):
         return values.detach()
+    array = np.ascontiguousarray(values)
+    if min(array.strides) < 0:  # numpy calls a single row contiguous whatever its stride; torch does not
+        array = array.copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-        return torch.as_tensor(np.ascontiguousarray(values))
+        return torch.as_tensor(array)
 
 
 def as_labels(labels: Labels, name: str) -> Labels:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dgreid.evaluation.labels import Labels, Numbers, SameCamera, as_labels, candidates
+from dgreid.evaluation.labels import Labels, Numbers, as_labels, candidates
 from dgreid.evaluation.similarity import ScoreBlock, score_rows
+from dgreid.types import SameCamera
 
 NO_MATCH = -1
 

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.false_accepts import allowed_false_accepts, threshold_above
-from dgreid.evaluation.labels import Array, Candidates, Labels, Numbers, SameCamera, as_numbers
+from dgreid.evaluation.labels import Array, Candidates, Labels, Numbers, as_numbers
 from dgreid.evaluation.query_rows import QueryRows
 from dgreid.evaluation.similarity import ScoreBlock
+from dgreid.types import SameCamera
 
 
 class OpenSetScores(NamedTuple):
@@ -158,6 +159,10 @@ def _best(scores: Numbers, sets: Candidates) -> tuple[np.floating, bool, np.floa
     left = scores.copy()  # the row belongs to the block
     left[sets.junk] = -np.inf
     first = left.argmax()  # the first of equal ones
+    if left[first] == -np.inf:  # an image as bad as that comes before none but junk
+        allowed = np.ones(left.size, dtype=bool)
+        allowed[sets.junk] = False
+        first = allowed.argmax()
     best = left[first]
     correct = bool(np.isin(first, sets.positives))
     left[sets.positives] = -np.inf

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.figures import embedding_map, precision_recall_curves, ranked_gallery, similarity_histograms
-from dgreid.evaluation.labels import Array, SameCamera
+from dgreid.evaluation.labels import Array
 from dgreid.evaluation.observations.embedding_map import EmbeddingSample, sample_images
 from dgreid.evaluation.observations.pair_histograms import PairHistograms
 from dgreid.evaluation.observations.survey import survey
 from dgreid.evaluation.ranked_lists import RankedQuery, labels_of, ranked_queries, telling_queries
 from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.evaluation.similarity import ScoreBlock, matrix_blocks
-from dgreid.types import ReIDRecord
+from dgreid.types import ReIDRecord, SameCamera
 
 
 class Observations(NamedTuple):

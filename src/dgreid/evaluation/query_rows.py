@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
-from dgreid.evaluation.labels import Candidates, Labels, Numbers, SameCamera, as_labels, candidates
+from dgreid.evaluation.labels import Candidates, Labels, Numbers, as_labels, candidates
 from dgreid.evaluation.similarity import ScoreBlock, score_rows
+from dgreid.types import SameCamera
 
 
 class QueryRows:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Labels, SameCamera
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.matches import NO_MATCH, top_matches
 from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.evaluation.similarity import ScoreBlock
 from dgreid.files import write_atomically
-from dgreid.types import ReIDRecord
+from dgreid.types import ReIDRecord, SameCamera
 
 COLUMNS = ("path", "identity", "camera", "AP", "first_rank")
 MOST_IGNORED = 3

@@ -23,9 +23,10 @@ from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
 from dgreid.evaluation.counting import HostCounter
 from dgreid.evaluation.device_counting import DeviceCounter
-from dgreid.evaluation.labels import Array, CandidateLists, Labels, SameCamera, as_labels, require_row_each
+from dgreid.evaluation.labels import Array, CandidateLists, Labels, as_labels, require_row_each
 from dgreid.evaluation.query_figures import QueryFigures, query_figures
 from dgreid.evaluation.similarity import ScoreBlock, checked_block, embedding_blocks, matrix_blocks
+from dgreid.types import SameCamera
 
 CMC_RANKS = 50
 

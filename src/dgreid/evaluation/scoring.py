@@ -10,13 +10,14 @@ from dgreid.errors import InputError, check_one_of
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.camera_pairs import evaluate_camera_pairs
 from dgreid.evaluation.expansion import average_query_expansion
-from dgreid.evaluation.labels import Array, Labels, SameCamera
+from dgreid.evaluation.labels import Array, Labels
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_blocks
 from dgreid.evaluation.reranking import reranked_blocks
 from dgreid.evaluation.reranking.distances import Distance
 from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 from dgreid.evaluation.single_shot import evaluate_single_shot
 from dgreid.evaluation.verification import RATES, evaluate_verification
+from dgreid.types import SameCamera
 
 COSINE, EXPANDED, RERANKED = "cosine", "expanded", "re-ranked"
 OPEN_SET_RATES = (0.01, 0.05, 0.1)

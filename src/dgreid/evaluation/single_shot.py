@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
-from dgreid.evaluation.labels import Labels, SameCamera
+from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.query_rows import QueryRows
 from dgreid.evaluation.ranking import CMC_RANKS
 from dgreid.evaluation.similarity import ScoreBlock
+from dgreid.types import SameCamera
 
 REPEATS = 10
 

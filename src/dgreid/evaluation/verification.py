@@ -21,9 +21,10 @@ from numpy.typing import DTypeLike, NDArray
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.false_accepts import allowed_false_accepts, fewest_that_tell, threshold_above
-from dgreid.evaluation.labels import Labels, Numbers, SameCamera
+from dgreid.evaluation.labels import Labels, Numbers
 from dgreid.evaluation.query_rows import QueryRows
 from dgreid.evaluation.similarity import ScoreBlock
+from dgreid.types import SameCamera
 
 RATES = (1e-2, 1e-3, 1e-4)
 SPARE_SCORES = 2**20  # a buffer is cleared at most once in so many scores

@@ -11,7 +11,7 @@ from retrieval_problems import is_junk, problem
 
 from dgreid.errors import InputError
 from dgreid.evaluation import labels
-from dgreid.evaluation.labels import CandidateLists, Labels, as_labels, as_numbers, candidates
+from dgreid.evaluation.labels import CandidateLists, Labels, as_labels, as_numbers, as_tensor, candidates
 
 RULES = settings(deadline=None, derandomize=True, max_examples=40)
 
@@ -67,6 +67,15 @@ def test_numbers_are_not_copied_unless_they_are_half():
     assert as_numbers(torch.from_numpy(array)).base is not None
     for half in (torch.ones(2, dtype=torch.bfloat16), torch.ones(2).half(), np.ones(2, np.float16)):
         assert as_numbers(half).dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1), (4, 3), (3,)])
+def test_reversed_and_read_only_arrays_become_tensors(shape):
+    array = np.arange(np.prod(shape), dtype=np.float16).reshape(shape)
+    array.flags.writeable = False
+    view = array[(slice(None, None, -1),) * array.ndim]
+    assert as_tensor(view).tolist() == view.tolist()
+    assert as_numbers(view).tolist() == view.tolist()
 
 
 def test_labels_are_integers_of_one_length():

@@ -56,6 +56,14 @@ def test_what_queries_find_equals_plain_loops(seed, levels, same_camera):
     assert result.best.dtype == result.best_other.dtype == np.float32
 
 
+def test_an_image_of_no_similarity_at_all_comes_before_none_but_junk():
+    query, gallery = Labels(np.array([0]), np.array([0])), Labels(np.array([0, 0, 1]), np.array([0, 1, 1]))
+    scores = np.array([[0.5, -np.inf, -np.inf]])
+    assert open_set_scores(matrix_blocks(scores), query, gallery).correct.tolist() == [True]
+    stranger_first = Labels(gallery.identities[[0, 2, 1]], gallery.cameras)
+    assert open_set_scores(matrix_blocks(scores), query, stranger_first).correct.tolist() == [False]
+
+
 def test_a_query_without_anything_left_finds_nothing():
     query = Labels(np.array([0, 1]), np.array([0, 0]))
     gallery = Labels(np.array([0, 0]), np.array([0, 0]))

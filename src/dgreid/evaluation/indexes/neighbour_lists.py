@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
-from dgreid.evaluation.labels import Array, Labels, Numbers, SameCamera, as_labels, candidates
+from dgreid.evaluation.labels import Array, Labels, Numbers, as_labels, candidates
 from dgreid.evaluation.similarity import ScoreBlock
-from dgreid.types import UNKNOWN_CAMERA
+from dgreid.types import UNKNOWN_CAMERA, SameCamera
 
 RANKING_BYTES = 64 * 2**20
 

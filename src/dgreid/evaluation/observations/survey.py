@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
-from dgreid.evaluation.labels import Labels, Numbers, SameCamera, as_labels, candidates
+from dgreid.evaluation.labels import Labels, Numbers, as_labels, candidates
 from dgreid.evaluation.observations.pair_histograms import PairCounter, PairHistograms
 from dgreid.evaluation.observations.precision_recall import RECALL_STEPS, interpolated_precision
 from dgreid.evaluation.similarity import ScoreBlock, score_rows
+from dgreid.types import SameCamera
 
 
 class Survey(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgreid.errors import InputError, check_one_of
-from dgreid.evaluation.labels import Array, Numbers, as_numbers
+from dgreid.evaluation.labels import Array, Numbers, as_numbers, as_tensor
 from dgreid.evaluation.matrices import as_matrix, dtype_name, on_accelerator
 
 Distance: TypeAlias = Literal["euclidean", "squared"]
@@ -134,10 +134,10 @@ class MatrixDistances:
         self._given = ((within_query.T, across), (across.T, within_gallery.T))
         largest = np.concatenate([np.maximum(*map(_largest_of_rows, row)) for row in self._given])
         with np.errstate(over="ignore"):
-            largest = _squares(largest)
-        if not np.isfinite(largest).all():
+            squares = _squares(largest)
+        if not np.isfinite(squares).all():
             raise InputError(f"distances up to {largest.max():g} squared overflow float32; divide all by one number")
-        self._divisors: NDArray[np.float32] = np.where(largest > 0, largest, np.float32(1))[:, None]
+        self._divisors: NDArray[np.float32] = np.where(squares > 0, squares, np.float32(1))[:, None]
 
     def tile(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """See :class:`Distances`."""
@@ -168,7 +168,7 @@ def _comparable(query: Array, gallery: Array) -> tuple[Any, ...]:
     double = "float64" in map(dtype_name, matrices)
     if on_accelerator(gallery):
         dtype = torch.float64 if double else torch.float32
-        return tuple(torch.as_tensor(matrix).to(gallery.device, dtype) for matrix in matrices)
+        return tuple(as_tensor(matrix).to(gallery.device, dtype) for matrix in matrices)
     return tuple(as_numbers(matrix).astype(np.float64 if double else np.float32, copy=False) for matrix in matrices)
 
 
