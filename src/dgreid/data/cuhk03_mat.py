@@ -87,11 +87,14 @@ def read_mat_image(path: Path) -> NDArray[np.uint8]:
         # MATLAB stores column-major: every array arrives with its axes reversed.
         cells = file[file[crops][0][int(pair) - 1]]
         image = file[cells[int(number) - 1, int(person) - 1]]
+        pixels: NDArray[np.uint8] = np.ascontiguousarray(image[()].T)
     except (KeyError, IndexError, ValueError) as error:
         raise DatasetError(f"{path} names no image of {mat.name}: <crops>/<pair>/<person>/<number>") from error
-    if image.ndim != 3:
+    except (OSError, RuntimeError, TypeError, AttributeError) as error:  # whatever HDF5 finds in damaged bytes
+        raise DatasetError(f"{path} cannot be read, {mat.name} is damaged ({error}); download it again") from error
+    if pixels.ndim != 3:
         raise DatasetError(f"{path} is empty: this person has fewer images; list the domain again")
-    return np.ascontiguousarray(image[()].T)
+    return pixels
 
 
 def mat_crops(mat: Path, crops: Crops) -> list[CropName]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from PIL import Image
+from typing import Literal, NamedTuple
 
 from dgreid.data.cuhk03_mat import read_mat_image
+from dgreid.data.decoding import is_turned
 from dgreid.data.domains.base import SUBSETS, CountWarning, Domain, Subset, list_hash
+from dgreid.data.images import decoded, read_file
 from dgreid.data.sets import RetrievalSet
 from dgreid.errors import InputError
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
@@ -161,17 +160,36 @@ def _stray_findings(root: Path, lists: Lists) -> Iterable[Finding]:
         )
 
 
+class _Content(NamedTuple):
+    """What a file holds: a hash of its bytes (of a .mat's image, its pixels), or why it cannot be read."""
+
+    digest: str | None
+    turned: bool = False
+    reason: str = ""
+
+
 def _content_findings(lists: Lists, advance: Callable[[], None]) -> Iterable[Finding]:
     sides = {record.path: subset == "train" for subset, records in lists.items() for record in records}
     with ThreadPoolExecutor() as pool:
-        digests = dict(zip(sides, pool.map(lambda path: _digest(path, advance), sides), strict=True))
-    unreadable = [path for path, digest in digests.items() if digest is None]
+        contents = dict(zip(sides, pool.map(lambda path: _content(path, advance), sides), strict=True))
+    unreadable = [content.reason for content in contents.values() if content.digest is None]
     if unreadable:
         yield Finding(
             "problem",
             f"{len(unreadable):,} images are missing or cannot be read, such as {_some(unreadable)}",
             "copy them again from the original archive",
         )
+    turned = [path for path, content in contents.items() if content.turned]
+    if turned:
+        yield Finding(
+            "note",
+            f"the EXIF of {len(turned):,} images asks to turn or mirror them, such as {_some(turned)}",
+            "that is not done: they are used as their pixels are stored; `exiftran -ai <files>` turns the pixels",
+        )
+    yield from _copy_findings(sides, {path: content.digest for path, content in contents.items()})
+
+
+def _copy_findings(sides: Mapping[Path, bool], digests: Mapping[Path, str | None]) -> Iterable[Finding]:
     same: dict[str, list[Path]] = defaultdict(list)
     for path, digest in digests.items():
         if digest is not None:
@@ -193,22 +211,23 @@ def _content_findings(lists: Lists, advance: Callable[[], None]) -> Iterable[Fin
         )
 
 
-def _digest(path: Path, advance: Callable[[], None]) -> str | None:
-    """Hash of a file's content, or of a .mat image's pixels; None if it cannot be read as an image."""
+def _content(path: Path, advance: Callable[[], None]) -> _Content:
     try:
         if any(parent.suffix == ".mat" for parent in path.parents):
-            content = read_mat_image(path).tobytes()
-        else:
-            content = path.read_bytes()
-            Image.open(io.BytesIO(content)).load()
-        return hashlib.blake2b(content, digest_size=16).hexdigest()
-    # Pillow raises whatever its decoders raise, SyntaxError and struct.error among them.
-    except Exception:
-        return None
+            return _Content(_hash(read_mat_image(path).tobytes()))
+        content = read_file(path)
+        decoded(content, path)
+        return _Content(_hash(content), is_turned(content))
+    except InputError as error:
+        return _Content(None, reason=str(error).removeprefix("cannot read image ").partition(";")[0])
     finally:
         advance()
 
 
-def _some(paths: Sequence[Path]) -> str:
-    more = "" if len(paths) <= EXAMPLES else ", ..."
-    return ", ".join(str(path) for path in paths[:EXAMPLES]) + more
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _some(named: Sequence[Path | str]) -> str:
+    more = "" if len(named) <= EXAMPLES else ", ..."
+    return ", ".join(str(one) for one in named[:EXAMPLES]) + more

@@ -1,4 +1,4 @@
-"""Image files to uint8 pixels, equal to what Pillow makes of them, several times faster for JPEG."""
+"""Image files to crops of one size, and what to say of files that are none."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import simplejpeg
-from PIL import Image
 
-from dgreid.data.resizing import Pixels, resize_stack
+from dgreid.data.decoding import DecodingError, decode
+from dgreid.data.resizing import Pixels, resize, resize_stack
 from dgreid.errors import InputError
 
-JPEG_START = b"\xff\xd8\xff"
-# simplejpeg converts these two as Pillow does; CMYK and the like go to Pillow.
-PLAIN_COLOURSPACES = frozenset({"YCbCr", "Gray"})
+DOCTOR = "`python -m dgreid.data check` lists all such files of a data set"
+LARGE = 2**20  # pixels; a batch of photos would need gigabytes before it is resized
 
 
 class ImageError(InputError):
@@ -55,7 +53,7 @@ class FileCrops:
         Raises:
             ImageError: a file is missing or no image.
         """
-        crops = [read_image(path) for path in paths]
+        crops = [self._read(path) for path in paths]
         for rows in _by_shape(crops):
             if crops[rows[0]].shape[:2] == (self.height, self.width):
                 continue
@@ -63,6 +61,10 @@ class FileCrops:
             for row, crop in zip(rows, resize_stack(stack, self.height, self.width), strict=True):
                 crops[row] = crop
         return crops
+
+    def _read(self, path: Path) -> Pixels:
+        image = read_image(path)
+        return resize(image, self.height, self.width) if image.shape[0] * image.shape[1] > LARGE else image
 
 
 def _by_shape(images: Sequence[Pixels]) -> list[list[int]]:
@@ -79,7 +81,7 @@ def read_image(path: Path) -> Pixels:
         path: an image file, or ``<file>.mat/...`` for an image inside the raw CUHK03 file.
 
     Returns:
-        (H, W, 3) uint8 RGB, equal to ``PIL.Image.open(path).convert("RGB")``.
+        (H, W, 3) uint8 RGB, see :func:`dgreid.data.decoding.decode`.
 
     Raises:
         ImageError: the file is missing, damaged or no image.
@@ -88,30 +90,29 @@ def read_image(path: Path) -> Pixels:
         from dgreid.data.cuhk03_mat import read_mat_image  # h5py loads only where such a file is used
 
         return read_mat_image(path)
+    return decoded(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        ImageError: they cannot be read.
+    """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read image {path}: {error.strerror or error}; restore the file") from error
-    pixels = _decode_jpeg(content) if content.startswith(JPEG_START) else None
-    return _decode_with_pillow(path) if pixels is None else pixels
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"cannot read image {path}: {reason}; restore the file; {DOCTOR}") from error
 
 
-def _decode_jpeg(content: bytes) -> Pixels | None:
-    """(H, W, 3), or None for a JPEG that simplejpeg refuses."""
+def decoded(content: bytes, path: Path) -> Pixels:
+    """Pixels of a file's bytes.
+
+    Raises:
+        ImageError: they are no image that can be read.
+    """
     try:
-        _, _, colourspace, _ = simplejpeg.decode_jpeg_header(content)
-        return simplejpeg.decode_jpeg(content, "RGB") if colourspace in PLAIN_COLOURSPACES else None
-    except ValueError:
-        return None
-
-
-def _decode_with_pillow(path: Path) -> Pixels:
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"cannot read image {path}: {_first_line(error)}; restore or remove the file") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        return decode(content)
+    except DecodingError as error:
+        raise ImageError(f"cannot read image {path}: {error}; restore or remove the file; {DOCTOR}") from error

@@ -23,7 +23,7 @@ def check_readable(paths: Sequence[Path]) -> None:
     """
     errors = list(unreadable(paths).values())
     if errors:
-        others = f"; so are {len(errors) - 1} more, which `python -m dgreid.data check` lists" if errors[1:] else ""
+        others = f"; {len(errors) - 1} more cannot be read" if errors[1:] else ""
         raise ImageError(f"{errors[0]}{others}")
 
 

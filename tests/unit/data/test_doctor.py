@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from dataset_trees import MARKET, il_cuhk03_tree, market_style_tree, msmt_tree, write_cuhk03_mat, write_images
+from PIL import Image
 
 from dgreid.data.doctor import examine
 from dgreid.data.domains.base import Counts, list_hash
@@ -81,7 +82,19 @@ def test_unreadable_images_are_named(tmp_path, market):
     (market / "query" / "0001_c1s1_001051_00.jpg").write_bytes(b"<html>")
     [message] = findings(examined(tmp_path))
     assert message.startswith("2 images are missing or cannot be read")
-    assert str(cut) in message
+    assert f"{cut}: " in message
+    assert "0001_c1s1_001051_00.jpg: it is no image of a known format" in message
+
+
+def test_images_that_exif_would_turn_are_a_note(tmp_path, market):
+    photo = market / "query" / "0003_c2s1_000151_00.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    with Image.open(photo) as image:
+        image.save(photo, exif=exif)
+    report = examined(tmp_path)
+    assert findings(report) == []
+    assert f"the EXIF of 1 images asks to turn or mirror them, such as {photo}" in findings(report, "note")
 
 
 def test_an_image_that_a_list_names_and_nobody_has(tmp_path):

@@ -59,7 +59,9 @@ def test_an_unreadable_image_is_named(tmp_path, damage):
         path.mkdir()
     elif damage != "missing":
         path.write_bytes(b"" if damage == "empty" else b"<html>no image</html>")
-    with pytest.raises(ImageError, match=r"cannot read image .*broken\.jpg: .*; restore"):
+    with pytest.raises(
+        ImageError, match=r"cannot read image .*broken\.jpg: .*; restore .*`python -m dgreid\.data check` lists"
+    ):
         read_image(path)
 
 
@@ -96,3 +98,14 @@ def test_images_can_be_read_in_another_process(tmp_path):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         (theirs,) = pool.apply(crops, ([tmp_path / "image.jpg"],))
     np.testing.assert_array_equal(theirs, crops([tmp_path / "image.jpg"])[0])
+
+
+def test_a_batch_of_photos_is_resized_one_by_one(tmp_path, monkeypatch):
+    photo = tmp_path / "photo.jpg"
+    noise(1100, 1000).save(photo)
+    kept = []
+    monkeypatch.setattr("dgreid.data.images.resize_stack", lambda *args: kept.append(args))
+    (crop,) = FileCrops(64, 32)([photo])
+    assert not kept, "large images do not wait for others of their size"
+    with Image.open(photo) as image:
+        np.testing.assert_array_equal(crop, np.asarray(image.resize((32, 64), Image.Resampling.BICUBIC)))

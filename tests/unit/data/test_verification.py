@@ -31,5 +31,6 @@ def test_the_first_damaged_one_is_named_and_the_others_counted(images):
     assert "more" not in str(caught.value)
     images[5].unlink()
     images[6].write_text("<html>not found</html>")
-    with pytest.raises(ImageError, match=rf"{images[3]}.*so are 2 more, which `python -m dgreid.data check` lists"):
+    said = rf"{images[3]}.*`python -m dgreid.data check` lists all such files of a data set; 2 more cannot be read"
+    with pytest.raises(ImageError, match=said):
         check_readable(images)
