@@ -151,9 +151,11 @@ def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[s
     """Takes over the run's values, but none that was typed, and none that follows another value (a folder, a seed)."""
     for key, value in of_the_run.items():
         path = f"{prefix}.{key!s}"
+        if key in node and OmegaConf.is_interpolation(node, str(key)):
+            continue
         if isinstance(value, DictConfig) and isinstance(node.get(key), DictConfig):
             _overlay(node[key], value, path, typed)
-        elif path not in typed and not (key in node and OmegaConf.is_interpolation(node, str(key))):
+        elif path not in typed:
             node[key] = value
 
 

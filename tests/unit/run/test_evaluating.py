@@ -61,6 +61,17 @@ def test_what_is_counted_is_the_run_s_unless_typed(typed, metric, reranking, mon
     assert (taken.metric, taken.reranking, taken.expansion) == (metric, reranking, None)
 
 
+@pytest.mark.parametrize(("typed", "k1"), [([], 9), (["reranking=k_reciprocal", "reranking.k1=7"], 7)])
+def test_a_re_ranking_of_one_s_own_is_not_the_run_s(typed, k1, monkeypatch):
+    """In a configuration the metric's re-ranking follows the group's; a run's is stored in both places."""
+    monkeypatch.setattr(evaluating, "task_overrides", lambda: typed)
+    own = EVALUATION | {"metric": {"flip": False, "reranking": "${reranking}"}, "reranking": {"k1": 7}}
+    of_the_run = RUN | {"metric": {"flip": True, "reranking": RUN["reranking"]}}
+    taken = as_in_the_run(OmegaConf.create(own), OmegaConf.create(of_the_run))
+    assert taken.metric == {"flip": True, "reranking": {"k1": k1}}
+    assert taken.reranking == {"k1": k1}
+
+
 def test_checkpoint_files_of_one_name_stay_apart(tmp_path):
     one, two = (evaluating._short_name(str(tmp_path / folder / "last.ckpt")) for folder in "ab")
     assert len({one, two, evaluating._short_name("last")}) == 3
