@@ -21,6 +21,7 @@ from dgreid.evaluation.flip import FlipAveraged
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.nets.shared_batch_norm import share_batch_norm
+from dgreid.nonfinite import NonFiniteSteps, OnNonFinite, gradients_not_finite, not_finite
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import Clock, DomainInfo, ReIDBatch, StepResult
 
@@ -40,12 +41,14 @@ class ReIDModule(lightning.LightningModule):
         seed: the run's seed.
         batch_statistics: of several processes: ``global`` takes statistics of a batch over all of them, so that the
             result is that of one process; ``local`` of each process's rows by themselves.
+        on_nonfinite: ``stop`` ends training at a loss or gradient that is not finite; ``skip`` leaves the step out.
         mean: RGB mean that images are normalised with, in 0..1.
         std: RGB standard deviation, likewise.
 
     Attributes:
         retrieval_metrics: the sets that a validation loop scores, by name, in the order of its dataloaders.
         retrieval_results: what the last validation loop found, by name.
+        non_finite: counts the steps left out.
         flip_average: whether a validation loop averages each embedding with that of the mirrored image.
     """
 
@@ -58,6 +61,7 @@ class ReIDModule(lightning.LightningModule):
         schedule: Callable[[Optimizer], LRScheduler] | None = None,
         seed: int = 0,
         batch_statistics: BatchStatistics = "global",
+        on_nonfinite: OnNonFinite = "stop",
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
@@ -76,6 +80,7 @@ class ReIDModule(lightning.LightningModule):
         self.retrieval_results: dict[str, RetrievalResult] = {}
         self.flip_average = False
         self._inference_net: nn.Module | None = None
+        self.non_finite = NonFiniteSteps(on_nonfinite)
         self._step: tuple[Mapping[str, ReIDBatch], StepResult, Clock] | None = None
 
     def setup(self, stage: str) -> None:
@@ -130,13 +135,18 @@ class ReIDModule(lightning.LightningModule):
     def training_step(self, batches: Mapping[str, ReIDBatch], batch_idx: int) -> Tensor:
         """The strategy's loss; see :meth:`TrainingStrategy.loss`."""
         clock = self._clock()
+        self.non_finite.begin(self.net)
         self._seed("loss", clock)
         result = self.strategy.loss(self.net, batches, clock)
         numbers = self._numbers(result)
-        self._refuse_non_finite(numbers, clock)
-        self._step = (batches, result, clock)
         self.log_dict(numbers)
         self.log("learning_rate", clock.learning_rate)
+        what = not_finite(numbers)
+        if what:
+            self._refuse(what, clock)
+            # A loss that reaches no weight moves none; a scaler wants to see for itself.
+            return result.loss if self._scaler() else torch.zeros_like(result.loss, requires_grad=True)
+        self._step = (batches, result, clock)
         return result.loss
 
     def optimizer_step(
@@ -154,6 +164,7 @@ class ReIDModule(lightning.LightningModule):
         if self._step is not None:
             self._after_step(*self._step)
             self._step = None
+            self.non_finite.well()
             # Without shared statistics each process has its own running ones; those of the first are the run's.
             follow_first_rank(list(self.net.buffers()))
 
@@ -179,16 +190,30 @@ class ReIDModule(lightning.LightningModule):
         values = [torch.as_tensor(value, dtype=dtype, device=device).detach().reshape(()) for value in named.values()]
         return dict(zip(named, mean_over_ranks(torch.stack(values)).unbind(), strict=True))
 
-    def _refuse_non_finite(self, numbers: Mapping[str, Tensor], clock: Clock) -> None:
-        """Stops all processes alike, since a mean is not finite where one value is not."""
-        if bool(torch.stack(list(numbers.values())).isfinite().all()):
+    def _refuse(self, what: str, clock: Clock) -> None:
+        written = [getattr(callback, "best_model_path", "") for callback in self.trainer.checkpoint_callbacks]
+        self.non_finite.refuse(what, clock, next(filter(None, reversed(written)), ""))
+        self._step = None
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Looks at the gradients, which are equal on all processes by now; a loss scaler does so itself."""
+        if self._step is None or self._scaler():
             return
-        bad = ", ".join(f"{name} = {float(value)}" for name, value in numbers.items() if not value.isfinite())
-        raise InputError(
-            f"what the strategy computed is not finite at step {clock.step} (epoch {clock.epoch}, learning rate "
-            f"{clock.learning_rate:g}): {bad}. Lower the learning rate, clip gradients "
-            "(trainer.gradient_clip_val=5), or use float32"
-        )
+        what = gradients_not_finite(self.named_parameters())
+        if what:
+            self._refuse(what, self._step[2])
+            self.zero_grad(set_to_none=True)
+
+    def _scaler(self) -> Any:
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the number of steps left out."""
+        checkpoint["skipped_steps"] = self.non_finite.skipped
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on counting."""
+        self.non_finite.skipped = int(checkpoint.get("skipped_steps", 0))
 
     def on_validation_epoch_start(self) -> None:
         """Asks the strategy for the net to evaluate, and empties the metrics."""

@@ -6,6 +6,7 @@ import os
 import socket
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from process_groups import on_processes
@@ -13,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from small_runs import composed, strategies, typed
 
 from dgreid.distributed import gather_rows, rank_and_world_size
+from dgreid.errors import InputError
 from dgreid.run.build import build_data, build_domains, build_module, build_net, build_scoring, build_trainer
 from dgreid.run.scoring import embed
 
@@ -45,7 +47,7 @@ class Seen(Callback):
             self.steps.append((name, gather_rows(one.indices).tolist(), gather_rows(pixels).tolist()))
 
 
-def trained(data_root, folder, port, overrides):
+def trained(data_root, folder, port, overrides, steps=STEPS, callbacks=()):
     """Trains and embeds a target on this rank; what there is to compare."""
     rank, processes = rank_and_world_size()
     place = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1"}
@@ -55,9 +57,9 @@ def trained(data_root, folder, port, overrides):
     data.setup("fit")
     module = build_module(config, build_net(config), data.infos())
     trainer, seen = build_trainer(config, folder, []), Seen()
-    trainer.callbacks.append(seen)
+    trainer.callbacks += [seen, *callbacks]
     trainer.fit(module, datamodule=data)
-    assert trainer.global_step == STEPS
+    assert trainer.global_step == steps
     sets = {name: target.target_set() for name, target in data.targets.items()}
     scored = embed(trainer, module, data.targets, sets, build_scoring(config))
     embeddings = [metric.embeddings.numpy() for metric in scored.values()] if rank == 0 else []
@@ -88,3 +90,41 @@ def test_all_is_as_on_one_process(strategy, processes, workers, data_root, tmp_p
     assert float(abs(expected[2][0] - embeddings[0]).max()) < 1e-9
     for rank in ranks:
         assert rank[3] == figures == expected[3]
+
+
+class SpoiledOnOneRank(Callback):
+    """An image that is not a number, on the last process alone."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        """In the fourth step."""
+        if trainer.global_step == 3 and trainer.global_rank == trainer.world_size - 1:
+            next(iter(batch.values())).images[0] = float("nan")
+
+
+def trained_on_spoiled(data_root, folder, port, policy):
+    overrides = ["strategy=fb", f"on_nonfinite={policy}", "batch_statistics=local", "trainer.max_steps=6"]
+    module = None
+
+    class Keep(Callback):
+        def on_train_start(self, trainer, pl_module):
+            nonlocal module
+            module = pl_module
+
+    try:
+        trained(data_root, folder, port, overrides, 6, [SpoiledOnOneRank(), Keep()])
+    except InputError as error:
+        return str(error)
+    return module.non_finite.skipped, [value.numpy() for value in module.state_dict().values()]
+
+
+def test_all_ranks_leave_out_a_step_that_one_cannot_take(data_root, tmp_path):
+    first, *others = on_processes(3, trained_on_spoiled, data_root, tmp_path, free_port(), "skip")
+    assert all(rank[0] == first[0] == 1 for rank in others)
+    assert all(np.isfinite(value).all() for value in first[1])
+    for rank in others:
+        assert all((one == other).all() for one, other in zip(first[1], rank[1], strict=True))
+
+
+def test_all_ranks_stop_at_a_step_that_one_cannot_take(data_root, tmp_path):
+    messages = on_processes(3, trained_on_spoiled, data_root, tmp_path, free_port(), "stop")
+    assert all("not finite at step 3 " in message and "loss/synthetic_plaza = nan" in message for message in messages)

@@ -64,10 +64,18 @@ def batch(seed):
     return ReIDBatch(images, labels, labels, labels)
 
 
-def fit(strategy, tmp_path, seed=0, steps=3, **options):
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.1)
+
+
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=0.1)
+
+
+def fit(strategy, tmp_path, seed=0, steps=3, on_nonfinite="stop", optimizer=sgd, **options):
     torch.manual_seed(3)
     module = ReIDModule(
-        Net(), strategy, DOMAINS, lambda p: torch.optim.SGD(p, lr=0.1), lambda o: LambdaLR(o, lambda e: 0.5**e), seed
+        Net(), strategy, DOMAINS, optimizer, lambda o: LambdaLR(o, lambda e: 0.5**e), seed, on_nonfinite=on_nonfinite
     )
     loader = DataLoader([{"a": batch(i), "b": batch(10 + i)} for i in range(steps)], batch_size=None)
     trainer = lightning.Trainer(
@@ -148,6 +156,58 @@ def test_a_number_that_is_not_finite_stops_though_the_loss_is(tmp_path):
 
     with pytest.raises(InputError, match=r"not finite at step 0 .*: gradient/cosine = nan"):
         fit(Lost(), tmp_path)
+
+
+class Spoiled(Recorder):
+    """Not finite in two of six steps: in the loss, then in the gradient alone."""
+
+    def loss(self, net, batches, clock):
+        result = super().loss(net, batches, clock)
+        if clock.step == 1:
+            return result._replace(loss=result.loss * float("nan"))
+        if clock.step == 4:
+            return result._replace(loss=result.loss + (net.linear.weight - net.linear.weight.detach()).sum().sqrt())
+        return result
+
+
+def test_steps_that_are_not_finite_are_left_out(tmp_path):
+    strategy = Spoiled()
+    module = fit(strategy, tmp_path, on_nonfinite="skip", optimizer=adam)
+    assert module.non_finite.skipped == 2
+    names = [(call[0], call[1].step) for call in strategy.calls[1:]]
+    assert names == [(name, k) for k in range(6) for name in (("loss",) if k in (1, 4) else ("loss", "after"))]
+    weights = {call[1].step: call[2] for call in strategy.calls[1:] if call[0] == "loss"}
+    assert torch.equal(weights[1], weights[2])
+    assert torch.equal(weights[4], weights[5])
+    assert not torch.equal(weights[2], weights[3])
+    moments = module.trainer.optimizers[0].state_dict()["state"]
+    assert {int(state["step"]) for state in moments.values()} == {4}, "the optimizer does not hear of them"
+
+
+def test_a_gradient_that_is_not_finite_stops(tmp_path):
+    class Late(Spoiled):
+        def loss(self, net, batches, clock):
+            return super().loss(net, batches, clock._replace(step=max(clock.step, 2)))
+
+    with pytest.raises(InputError, match=r"at step 4 \(epoch 1, .*: the gradient of net.linear.weight\. Lower"):
+        fit(Late(), tmp_path)
+
+
+def test_steps_left_out_are_counted_on_when_a_run_goes_on():
+    module, checkpoint = ReIDModule(Net(), Recorder(), DOMAINS, on_nonfinite="skip"), {}
+    module.non_finite.skipped = 3
+    module.on_save_checkpoint(checkpoint)
+    other = ReIDModule(Net(), Recorder(), DOMAINS)
+    other.on_load_checkpoint(checkpoint)
+    assert other.non_finite.skipped == 3
+
+
+def test_a_scaler_may_see_what_is_not_finite(tmp_path):
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=100)
+    strategy = Spoiled()
+    module = fit(strategy, tmp_path, on_nonfinite="skip", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    assert module.non_finite.skipped == 1  # the other is the scaler's business
+    assert [call[1].step for call in strategy.calls[1:] if call[0] == "after"] == [0, 2, 3, 4, 5]
 
 
 def test_a_module_for_evaluation_cannot_be_trained():

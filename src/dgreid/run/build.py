@@ -99,7 +99,14 @@ def build_module(config: DictConfig, net: nn.Module, domains: Sequence[DomainInf
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + 1)
         module = ReIDModule(
-            net, strategy, domains, optimizer, schedule, seed=config.seed, batch_statistics=config.batch_statistics
+            net,
+            strategy,
+            domains,
+            optimizer,
+            schedule,
+            seed=config.seed,
+            batch_statistics=config.batch_statistics,
+            on_nonfinite=config.on_nonfinite,
         )
     try:
         module.configure_optimizers()  # wrong values show before anything is trained

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from dgreid.data.domains.base import Domain
 from dgreid.errors import InputError, check_one_of, nearest
 from dgreid.module import BatchStatistics
+from dgreid.nonfinite import OnNonFinite
 from dgreid.run.compose import conf_folder
 from dgreid.run.processes import check_processes
 
@@ -75,6 +76,7 @@ def check_training(config: DictConfig) -> None:
     if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
         raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")
     check_one_of("batch_statistics", config.batch_statistics, get_args(BatchStatistics))
+    check_one_of("on_nonfinite", config.on_nonfinite, get_args(OnNonFinite))
     check_workers(config.data.workers, "data.workers")
     check_styles(config)
     check_processes(config)

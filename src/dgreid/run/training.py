@@ -89,6 +89,7 @@ def train(config: DictConfig) -> None:
         logger.log_hyperparams(resolved)
     _fit(trainer, module, data, folder, facts, resume_from, scoring)
     facts.update(_costs(trainer))
+    facts["skipped_steps"] = module.non_finite.skipped
     checkpoints = rule_checkpoints(folder, config, list(targets))
     selected = checkpoints[config.selection, next(iter(targets))]
     thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
