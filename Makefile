@@ -10,8 +10,8 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format data-check bench-data bench-train bench-eval bench-rerank bench-search \
-  benchmark-synthetic golden clean
+.PHONY: help install demo test test-all test-soak lint format data-check bench-data bench-train bench-eval bench-rerank \
+  bench-search benchmark-synthetic golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,9 @@ bench-rerank: $(INSTALLED) ## time and memory of re-ranking against the plain pr
 
 bench-search: $(INSTALLED) ## recall, speed, size of faiss's indexes over a million vectors; Ctrl-C stops, again goes on
 	@$(RUN) benchmarks/bench_search.py $(BENCH)
+
+test-soak: $(INSTALLED) ## does a long run stay as it began: memory, files, processes of all methods (SOAK=20 minutes)
+	@$(RUN) benchmarks/soak.py --minutes $(or $(SOAK),20)
 
 benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (90 minutes)
 	@$(RUN) benchmarks/synthetic.py
