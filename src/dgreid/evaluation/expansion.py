@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
-from dgreid.evaluation.labels import Array, Numbers, as_numbers
+from dgreid.evaluation.labels import Array, Numbers, as_array, as_numbers
 from dgreid.evaluation.reranking.smallest import SmallestOfRows
 from dgreid.evaluation.similarity import checked_block, embedding_blocks
 
@@ -27,7 +27,7 @@ def average_query_expansion(
     Args:
         query: (Q, D) at unit length.
         gallery: (G, D) likewise.
-        k: gallery images for each query.
+        k: gallery images for each query; all of them where there are fewer.
         alpha: 0 or more; 3 is usual.
         memory_limit: MiB for the similarities of a block of queries and the work on them.
 
@@ -39,8 +39,9 @@ def average_query_expansion(
         InputError: an option is out of range; the embeddings are not two matrices of one width, or not finite.
     """
     block = embedding_blocks(query, gallery)
-    _check_options(k, alpha, len(gallery))
-    queries, found = as_numbers(query), as_numbers(gallery)
+    check_expansion(k, alpha)
+    queries, found = as_numbers(as_array(query)), as_numbers(as_array(gallery))
+    k = min(k, len(found))
     expanded = np.empty(queries.shape, np.result_type(queries, found))
     for start, stop in block_ranges(len(queries), queries_per_block(len(found), memory_limit / 2)):
         similarities = as_numbers(checked_block(block, start, stop, len(found)))
@@ -65,10 +66,13 @@ def _unit_sums(queries: Numbers, added: Numbers) -> Numbers:
     return np.where(lengths > 0, sums / np.where(lengths > 0, lengths, 1), queries)
 
 
-def _check_options(k: int, alpha: float, gallery_size: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= gallery_size:
-        raise InputError(
-            f"k={k}: give a whole number of gallery images to add to each query, from 1 to all {gallery_size} of them"
-        )
+def check_expansion(k: int, alpha: float) -> None:
+    """Refuses options that no set of images fits.
+
+    Raises:
+        InputError: as said.
+    """
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise InputError(f"k={k}: give a whole number of gallery images to add to each query, 1 or more; 5 is usual")
     if not 0 <= alpha < np.inf:
         raise InputError(f"alpha={alpha}: give a number of 0 (all weigh the same) or more; 3 is usual")

@@ -96,6 +96,11 @@ class CandidateLists:
         return CandidatePairs(queries, columns, junk)
 
 
+def as_array(values: Any) -> Array:
+    """A tensor or an array as it is, lists of numbers as an array."""
+    return values if isinstance(values, (Tensor, np.ndarray)) else np.asarray(values)
+
+
 def as_numbers(values: Array) -> Numbers:
     """The values as a numpy array on the CPU, without a copy where possible; half precision becomes float32."""
     if isinstance(values, np.ndarray) and values.dtype != np.float16:
@@ -122,13 +127,13 @@ def as_labels(labels: Labels, name: str) -> Labels:
     Raises:
         InputError: identities and cameras are not two lists of integers of one length.
     """
-    identities, cameras = (as_numbers(values) for values in labels)
+    identities, cameras = (as_numbers(as_array(values)) for values in labels)
     if identities.ndim != 1 or identities.shape != cameras.shape:
         raise InputError(
             f"{name}: identities have shape {identities.shape} and cameras {cameras.shape}; "
             "give one identity and one camera (-1 if unknown) for each image"
         )
-    if identities.dtype.kind not in "iu" or cameras.dtype.kind not in "iu":
+    if identities.size and (identities.dtype.kind not in "iu" or cameras.dtype.kind not in "iu"):
         raise InputError(f"{name}: identities and cameras are {identities.dtype} and {cameras.dtype}; give integers")
     return Labels(identities.astype(np.int64), cameras.astype(np.int64))
 

@@ -29,6 +29,9 @@ class RetrievalMetric(Metric):
         cameras: (N,) int64 likewise, -1 where unknown.
         query_count: how many of them are queries.
         scoring: how embeddings are compared.
+
+    Raises:
+        InputError: a set is empty, labels do not fit each other, or too little memory is allowed to score them.
     """
 
     full_state_update = False
@@ -47,6 +50,7 @@ class RetrievalMetric(Metric):
         self.cameras = cameras
         self.query_count = query_count
         self.scoring = scoring
+        scoring.check_sets(self.query_labels, self.gallery_labels)
         self._rows: Tensor | None = None
         self._seen = torch.zeros(len(identities), dtype=torch.bool)
 
@@ -68,11 +72,16 @@ class RetrievalMetric(Metric):
         if len(indices):
             self._store(embeddings.detach().cpu(), indices.cpu())
 
+    def forward(self, embeddings: Tensor, indices: Tensor) -> None:
+        """As :meth:`update`: one batch has no figures of its own."""
+        self.update(embeddings, indices)
+
     def compute(self) -> RetrievalResult:
         """The figures over all ranks; every rank must call it.
 
         Raises:
-            InputError: embeddings are missing or not finite, or no query has a match; on every rank.
+            InputError: on every rank: embeddings are missing, not finite or of another width on another rank, or no query
+                has a match.
         """
         rank, world_size = rank_and_world_size()
         if world_size == 1:
@@ -164,6 +173,9 @@ class RetrievalMetric(Metric):
         shape = torch.tensor([len(seen), width, int(is_double)], device=device)
         shapes = [torch.empty_like(shape) for _ in range(world_size)]
         dist.all_gather(shapes, shape)
+        widths = {int(width) for count, width, _ in shapes if count}
+        if len(widths) > 1:
+            raise InputError(f"embeddings of widths {sorted(widths)} on different ranks; all must come from one net")
         longest, width, is_double = (int(value) for value in torch.stack(shapes).amax(dim=0))
         dtype = torch.float64 if is_double else torch.float32
 

@@ -23,7 +23,7 @@ from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
 from dgreid.evaluation.counting import HostCounter
 from dgreid.evaluation.device_counting import DeviceCounter
-from dgreid.evaluation.labels import Array, CandidateLists, Labels, as_labels, require_row_each
+from dgreid.evaluation.labels import Array, CandidateLists, Labels, as_array, as_labels, require_row_each
 from dgreid.evaluation.query_figures import QueryFigures, query_figures
 from dgreid.evaluation.similarity import ScoreBlock, checked_block, embedding_blocks, matrix_blocks
 from dgreid.types import SameCamera
@@ -100,9 +100,10 @@ def evaluate_embeddings(
     Raises:
         InputError: shapes do not fit, a value is not finite, no query has a match, or the memory is too small.
     """
-    require_row_each(query, query_labels, "query")
-    require_row_each(gallery, gallery_labels, "gallery")
-    return evaluate_blocks(embedding_blocks(query, gallery), query_labels, gallery_labels, same_camera, memory_limit)
+    labels = as_labels(query_labels, "query"), as_labels(gallery_labels, "gallery")
+    require_row_each(query, labels[0], "query")
+    require_row_each(gallery, labels[1], "gallery")
+    return evaluate_blocks(embedding_blocks(query, gallery), *labels, same_camera, memory_limit)
 
 
 def evaluate_similarities(
@@ -124,11 +125,12 @@ def evaluate_similarities(
     Raises:
         InputError: shapes do not fit, a similarity is NaN, no query has a match, or the memory is too small.
     """
-    shape = tuple(similarities.shape)
-    expected = (len(query_labels.identities), len(gallery_labels.identities))
+    labels = as_labels(query_labels, "query"), as_labels(gallery_labels, "gallery")
+    matrix = as_array(similarities)
+    shape, expected = tuple(matrix.shape), tuple(len(each.identities) for each in labels)
     if shape != expected:
         raise InputError(f"similarities have shape {shape}, expected (queries, gallery) = {expected}")
-    return evaluate_blocks(matrix_blocks(similarities), query_labels, gallery_labels, same_camera, memory_limit)
+    return evaluate_blocks(matrix_blocks(matrix), *labels, same_camera, memory_limit)
 
 
 def evaluate_blocks(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dgreid.errors import InputError, check_one_of
-from dgreid.evaluation.block_sizes import MEMORY_LIMIT
+from dgreid.evaluation.block_sizes import MEMORY_LIMIT, queries_per_block
 from dgreid.evaluation.camera_pairs import evaluate_camera_pairs
-from dgreid.evaluation.expansion import average_query_expansion
-from dgreid.evaluation.labels import Array, Labels
+from dgreid.evaluation.expansion import average_query_expansion, check_expansion
+from dgreid.evaluation.labels import Array, CandidateLists, Labels, as_labels
 from dgreid.evaluation.ranking import RetrievalResult, evaluate_blocks
 from dgreid.evaluation.reranking import reranked_blocks
 from dgreid.evaluation.reranking.distances import Distance
+from dgreid.evaluation.reranking.k_reciprocal import check_reranking
+from dgreid.evaluation.reranking.overlap import queries_at_once
 from dgreid.evaluation.similarity import ScoreBlock, embedding_blocks
 from dgreid.evaluation.single_shot import evaluate_single_shot
 from dgreid.evaluation.verification import RATES, evaluate_verification
@@ -30,10 +32,16 @@ class Expansion:
     Args:
         k: gallery images that a query is averaged with.
         alpha: power of their similarity that weighs them; 0 for the plain mean.
+
+    Raises:
+        InputError: a value outside its range.
     """
 
     k: int = 10
     alpha: float = 3.0
+
+    def __post_init__(self) -> None:
+        check_expansion(self.k, self.alpha)
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,19 @@ class Reranking:
         k2: neighbours whose neighbour sets are averaged.
         weight: of the original distance, 0..1.
         distance: ``euclidean``, or ``squared`` as in the releases' code.
+
+    Raises:
+        InputError: a value outside its range.
     """
 
     k1: int = 20
     k2: int = 6
     weight: float = 0.3
     distance: Distance = "euclidean"
+
+    def __post_init__(self) -> None:
+        check_reranking(self.k1, self.k2, self.weight)
+        check_one_of("reranking.distance", self.distance, get_args(Distance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +113,18 @@ class Scoring:
             raise InputError(f"metric.single_shot_repeats={self.single_shot_repeats}: how many draws, 0 for none")
         _check_rates("metric.false_accept_rates", self.false_accept_rates)
         _check_rates("metric.open_set_rates", self.open_set_rates)
+
+    def check_sets(self, query_labels: Labels, gallery_labels: Labels) -> None:
+        """Refuses, before anything is embedded, sets that could not be scored.
+
+        Raises:
+            InputError: labels that are not integers, or not as many identities as cameras; or the memory is too small.
+        """
+        queries, gallery = as_labels(query_labels, "query"), as_labels(gallery_labels, "gallery")
+        size = len(gallery.identities)
+        queries_per_block(size, self.memory_limit, CandidateLists(queries, gallery, self.same_camera).longest)
+        if self.reranking is not None:
+            queries_at_once(size, self.memory_limit)
 
     def blocks(self, query: Array, gallery: Array) -> ScoreBlock:
         """Cosine similarities of unit embeddings (Q, D) and (G, D), a block of queries at a time."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgreid.errors import InputError
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT, block_ranges, queries_per_block
-from dgreid.evaluation.labels import Array, Numbers, as_numbers, as_tensor
+from dgreid.evaluation.labels import Array, Numbers, as_array, as_numbers, as_tensor
 from dgreid.evaluation.matrices import as_matrix, dtype_name, on_accelerator
 
 ScoreBlock: TypeAlias = Callable[[int, int], Array]
@@ -71,18 +71,21 @@ def embedding_blocks(query: Array, gallery: Array) -> ScoreBlock:
 
 def matrix_blocks(similarities: Array) -> ScoreBlock:
     """Blocks of a (Q, G) matrix that exists already; larger is more similar (negate distances)."""
-    return lambda start, stop: similarities[start:stop]
+    matrix = as_array(similarities)
+    return lambda start, stop: matrix[start:stop]
 
 
 def checked_block(block: ScoreBlock, start: int, stop: int, gallery_size: int) -> Array:
     """A block as float32 or float64: a tensor where it lies on an accelerator, else a numpy array.
+
+    Half precision becomes float32; integers, and what is wider than float64, are rounded to float64.
 
     Raises:
         InputError: the gallery is empty, or the block has the wrong shape.
     """
     if not gallery_size:
         raise InputError("the gallery is empty; give at least one gallery image")
-    scores = block(start, stop)
+    scores = as_array(block(start, stop))
     if tuple(scores.shape) != (stop - start, gallery_size):
         raise InputError(
             f"similarities of queries {start}..{stop - 1} have shape {tuple(scores.shape)}, expected "

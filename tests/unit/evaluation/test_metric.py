@@ -12,7 +12,7 @@ from dgreid.errors import InputError
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.ranking import evaluate_blocks, evaluate_embeddings
-from dgreid.evaluation.scoring import Scoring
+from dgreid.evaluation.scoring import Reranking, Scoring
 
 QUERIES, IMAGES = 10, 50
 
@@ -119,6 +119,24 @@ def test_bad_batches_are_refused():
         RetrievalMetric(*problem()[1:], query_count=50)
 
 
+def test_sets_that_could_not_be_scored_are_refused_before_anything_is_embedded():
+    _, identities, cameras = problem()
+    with pytest.raises(InputError, match=r"gallery: identities have shape \(40,\) and cameras \(39,\)"):
+        RetrievalMetric(identities, cameras[:-1], QUERIES)
+    with pytest.raises(InputError, match=r"memory_limit=0\.001: one query against 40 gallery images needs 1 MiB"):
+        RetrievalMetric(identities, cameras, QUERIES, Scoring(memory_limit=0.001))
+    wide = torch.arange(20_001), torch.zeros(20_001, dtype=torch.int64)
+    RetrievalMetric(*wide, 1, Scoring(memory_limit=1))
+    with pytest.raises(InputError, match=r"memory_limit=1: re-ranking one query .* needs 2 MiB"):
+        RetrievalMetric(*wide, 1, Scoring(memory_limit=1, reranking=Reranking()))
+
+
+def test_called_as_a_function_it_takes_a_batch_and_keeps_those_before():
+    metric = filled_metric(range(30))
+    assert metric(problem()[0][30:], torch.arange(30, IMAGES)) is None
+    assert_expected(metric.compute())
+
+
 def _rank(rank, world_size, splits, store, folder):
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world_size)
     torch.set_num_threads(1)
@@ -132,6 +150,10 @@ def _rank(rank, world_size, splits, store, folder):
     incomplete = [range(2, 20), range(20, IMAGES), []][rank]
     with pytest.raises(InputError, match="2 of 50"):  # on all ranks, and none hangs
         filled_metric(incomplete).compute()
+    metric = RetrievalMetric(*problem()[1:], QUERIES)
+    metric.update(torch.ones(1, 5 + rank), torch.tensor([rank]))
+    with pytest.raises(InputError, match=r"embeddings of widths \[5, 6.* on different ranks"):
+        metric.compute()
     (folder / f"rank{rank}").touch()
     dist.destroy_process_group()
 

@@ -262,6 +262,23 @@ def test_similarities_of_any_type_are_ranked_as_they_are(dtype):
     assert_as_defined(evaluate_similarities(scores, query, gallery), scores.astype(float), query, gallery)
 
 
+@ENTRIES
+def test_lists_are_taken(evaluate):
+    scores, query, gallery = problem(12, levels=4)
+    as_lists = [Labels(*(values.tolist() for values in each)) for each in (query, gallery)]
+    assert_equal_results(evaluate(scores, *as_lists), evaluate(scores, query, gallery))
+    assert_equal_results(evaluate(scores, *map(tuple, as_lists)), evaluate(scores, query, gallery))
+
+
+def test_lists_of_similarities_are_taken():
+    scores, *labels = problem(12, levels=4)
+    expected, rows = evaluate_similarities(scores, *labels), scores.tolist()
+    assert_equal_results(evaluate_similarities(rows, *labels), expected)
+    assert_equal_results(evaluate_blocks(lambda start, stop: rows[start:stop], *labels), expected)
+    unit = np.eye(scores.shape[1]).tolist()
+    assert_equal_results(evaluate_embeddings(rows, unit, *labels), expected)
+
+
 def test_views_and_read_only_arrays_are_taken():
     scores, query, gallery = problem(12)
     scores.flags.writeable = False
@@ -358,8 +375,9 @@ def test_a_target_that_answers_no_query_is_refused():
     nobody = Labels(np.array([], int), np.array([], int))
     with pytest.raises(InputError, match="the gallery is empty"):
         evaluate_similarities(scores[:, :0], query, nobody)
-    with pytest.raises(InputError, match="there are no queries"):
-        evaluate_similarities(scores[:0], nobody, gallery)
+    for empty in (nobody, Labels([], [])):
+        with pytest.raises(InputError, match="there are no queries"):
+            evaluate_similarities(scores[:0], empty, gallery)
 
 
 def test_another_rule_for_cameras_is_refused():

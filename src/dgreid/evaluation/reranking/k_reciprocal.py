@@ -58,7 +58,7 @@ def reranked_blocks(
     Raises:
         InputError: an option is out of range; the embeddings are not two matrices of one width, or not finite.
     """
-    _check_options(k1, k2, weight)
+    check_reranking(k1, k2, weight)
     return _blocks(EmbeddingDistances(query, gallery, distance), k1, k2, weight, memory_limit)
 
 
@@ -88,7 +88,7 @@ def reranked_matrix_blocks(
     Raises:
         InputError: an option is out of range, shapes do not fit each other, or a distance is not finite.
     """
-    _check_options(k1, k2, weight)
+    check_reranking(k1, k2, weight)
     return _blocks(MatrixDistances(query_gallery, query_query, gallery_gallery), k1, k2, weight, memory_limit)
 
 
@@ -112,7 +112,12 @@ def _blocks(distances: Distances, k1: int, k2: int, weight: float, memory_limit:
     return block
 
 
-def _check_options(k1: int, k2: int, weight: float) -> None:
+def check_reranking(k1: int, k2: int, weight: float) -> None:
+    """Refuses options out of their range.
+
+    Raises:
+        InputError: as said.
+    """
     for name, value in (("k1", k1), ("k2", k2)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise InputError(f"{name}={value}: give a whole number of images, 1 or more (the paper: k1=20, k2=6)")
