@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dgreid.data.row_draws import permutation, uniform
 from dgreid.data.sets import RetrievalSet
 from dgreid.errors import InputError
-from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
+from dgreid.types import UNKNOWN_CAMERA, ReIDRecord, SameCamera
 
 
 def split_holdout(
-    records: Sequence[ReIDRecord], share: float, seed: int, domain: str
+    records: Sequence[ReIDRecord], share: float, seed: int, domain: str, same_camera: SameCamera = "ignore"
 ) -> tuple[tuple[ReIDRecord, ...], RetrievalSet | None]:
     """Splits training images by identity.
 
@@ -23,6 +23,7 @@ def split_holdout(
         share: of the identities, rounded to a whole number, at least one; 0 holds nothing out.
         seed: the run's seed.
         domain: name of the domain.
+        same_camera: the camera rule under which a held-out query must have a match.
 
     Returns:
         The images to train on, identities renumbered 0..n-1 in their old order, and what is held out. A domain with one
@@ -42,11 +43,13 @@ def split_holdout(
     held_out = {identities[position] for position in order[:count]}
     kept = [record for record in records if record.identity not in held_out]
     retrieval = _retrieval_set([record for record in records if record.identity in held_out], seed, domain)
-    if not kept or not retrieval.valid_queries:
+    answerable = retrieval.answerable(same_camera)
+    if not kept or not answerable:
+        where = " in another camera" if same_camera == "ignore" else ""
         raise InputError(
             f"holdout={share} keeps {count} of the {len(identities)} identities of domain {domain} out of training, "
-            f"which leaves {len(identities) - count} to train on and {retrieval.valid_queries} queries with a match "
-            "in another camera; both must be more than 0: choose another share"
+            f"which leaves {len(identities) - count} to train on and {answerable} queries with a match{where}; both "
+            "must be more than 0: choose another share"
         )
     return renumber(kept), retrieval
 

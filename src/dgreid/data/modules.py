@@ -21,7 +21,7 @@ from dgreid.data.transforms import TrainTransform
 from dgreid.data.verification import check_readable
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
-from dgreid.types import DomainInfo, ReIDBatch, ReIDRecord
+from dgreid.types import DomainInfo, ReIDBatch, ReIDRecord, SameCamera
 
 Loader = DataLoader[ReIDBatch]
 
@@ -46,6 +46,7 @@ class DomainDataModule(LightningDataModule):
         test_batch_size: images in a batch without augmentation, for each rank.
         seed: the run's seed.
         holdout: share of the training identities kept out of training.
+        same_camera: the camera rule of evaluations, under which a query must have a match.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class DomainDataModule(LightningDataModule):
         test_batch_size: int = 128,
         seed: int = 0,
         holdout: float = 0.0,
+        same_camera: SameCamera = "ignore",
     ) -> None:
         super().__init__()
         self.domain = domain
@@ -81,6 +83,7 @@ class DomainDataModule(LightningDataModule):
         self.test_batch_size = test_batch_size
         self.seed = seed
         self.holdout = holdout
+        self.same_camera: SameCamera = same_camera
         if min(height, width) < 1:
             raise InputError(f"crops of {height}x{width} pixels; height and width must be at least 1")
         if test_batch_size < 1:
@@ -199,11 +202,11 @@ class DomainDataModule(LightningDataModule):
 
     @cached_property
     def _split(self) -> tuple[tuple[ReIDRecord, ...], RetrievalSet | None]:
-        return split_holdout(self._source_records, self.holdout, self.seed, self.domain.name)
+        return split_holdout(self._source_records, self.holdout, self.seed, self.domain.name, self.same_camera)
 
     @cached_property
     def _target(self) -> RetrievalSet:
-        return retrieval_set(self.domain)
+        return retrieval_set(self.domain, self.same_camera)
 
     @cached_property
     def _source_crops(self) -> CropReader:

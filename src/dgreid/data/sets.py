@@ -19,7 +19,7 @@ from dgreid.data.row_draws import StepDraws
 from dgreid.data.sampling import BatchPlan
 from dgreid.data.transforms import TrainTransform, as_tensor
 from dgreid.errors import InputError
-from dgreid.types import UNKNOWN_CAMERA, ReIDBatch, ReIDRecord
+from dgreid.types import UNKNOWN_CAMERA, ReIDBatch, ReIDRecord, SameCamera
 
 
 @dataclass(frozen=True)
@@ -59,30 +59,40 @@ class RetrievalSet:
     @cached_property
     def valid_queries(self) -> int:
         """Queries whose identity the gallery shows from another, or an unknown, camera."""
+        return self.answerable("ignore")
+
+    def answerable(self, same_camera: SameCamera) -> int:
+        """Queries with a match under a camera rule."""
         seen: dict[int, set[int]] = {}
         for record in self.gallery:
             seen.setdefault(record.identity, set()).add(record.camera)
-        return sum(_has_match(record.camera, seen.get(record.identity, set())) for record in self.query)
+        return sum(_has_match(record.camera, seen.get(record.identity, set()), same_camera) for record in self.query)
 
 
-def _has_match(camera: int, gallery_cameras: set[int]) -> bool:
-    if camera == UNKNOWN_CAMERA or UNKNOWN_CAMERA in gallery_cameras:
+def _has_match(camera: int, gallery_cameras: set[int], same_camera: SameCamera) -> bool:
+    if same_camera == "keep" or camera == UNKNOWN_CAMERA or UNKNOWN_CAMERA in gallery_cameras:
         return bool(gallery_cameras)
     return bool(gallery_cameras - {camera})
 
 
-def retrieval_set(domain: Domain) -> RetrievalSet:
+def retrieval_set(domain: Domain, same_camera: SameCamera = "ignore") -> RetrievalSet:
     """Query and gallery of a target.
 
+    Args:
+        domain: lists both.
+        same_camera: the camera rule of its evaluation.
+
     Raises:
-        InputError: no query has a match.
+        InputError: no query has a match under that rule.
     """
     retrieval = RetrievalSet(domain.name, domain.records("query"), domain.records("gallery"))
-    if not retrieval.valid_queries:
+    if not retrieval.answerable(same_camera):
+        where = " in another camera" if same_camera == "ignore" else ""
+        way_out = ", mark unknown cameras with -1, or count images of the same camera (metric.same_camera=keep)"
         raise InputError(
             f"domain {domain.name} cannot be a target: none of its {len(retrieval.query)} queries shows a person whom "
-            f"one of its {len(retrieval.gallery)} gallery images shows in another camera; check its identities and "
-            "cameras (`python -m dgreid.data check`), or mark unknown cameras with -1"
+            f"one of its {len(retrieval.gallery)} gallery images shows{where}; check its identities and cameras "
+            f"(`python -m dgreid.data check`){way_out if where else ''}"
         )
     return retrieval
 

@@ -80,8 +80,7 @@ class RetrievalMetric(Metric):
         """The figures over all ranks; every rank must call it.
 
         Raises:
-            InputError: on every rank: embeddings are missing, not finite or of another width on another rank, or no query
-                has a match.
+            InputError: embeddings are missing, not finite or of several widths, or no query has a match; on every rank.
         """
         rank, world_size = rank_and_world_size()
         if world_size == 1:

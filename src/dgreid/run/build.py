@@ -63,6 +63,7 @@ def build_data(
             transform=transform,
             seed=config.seed,
             holdout=float(config.holdout),
+            same_camera=config.metric.same_camera,
             **options,
         )
 

@@ -67,6 +67,15 @@ def test_a_domain_without_two_known_cameras_keeps_all(cameras):
     assert split_holdout(records, 0.5, 0, "a") == (records, None)
 
 
+def test_people_who_keep_to_one_camera_are_held_out_where_its_images_are_matches():
+    records = tuple(ReIDRecord(Path(f"{n}.jpg"), n // 3, n // 3 % 2) for n in range(18))
+    with pytest.raises(InputError, match="and 0 queries with a match in another camera"):
+        split_holdout(records, 0.5, 0, "a")
+    training, held_out = split_holdout(records, 0.5, 0, "a", "keep")
+    assert len(training) == 9
+    assert held_out.answerable("keep") == held_out.query_count == 3
+
+
 @pytest.mark.parametrize(
     ("records", "share", "message"),
     [

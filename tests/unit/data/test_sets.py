@@ -78,13 +78,25 @@ def test_valid_queries_by_looking_at_every_pair(query, gallery):
         return q.identity == g.identity and (q.camera != g.camera or q.camera == UNKNOWN_CAMERA)
 
     expected = sum(any(matches(q, g) for g in gallery) for q in query)
-    assert RetrievalSet("a", query, gallery).valid_queries == expected
+    images = RetrievalSet("a", query, gallery)
+    assert images.valid_queries == images.answerable("ignore") == expected
+    assert images.answerable("keep") == sum(any(q.identity == g.identity for g in gallery) for q in query)
 
 
 def test_a_target_without_valid_queries_is_refused(tmp_path):
     domain = FolderOfPeople(tmp_path, "station", query=[(1, 0)], gallery=[(1, 0), (2, 1)])
     with pytest.raises(InputError, match=r"station cannot be a target: none of its 1 queries .* mark unknown cameras"):
         retrieval_set(domain)
+
+
+def test_a_target_is_refused_only_under_the_camera_rule_that_is_used(tmp_path):
+    domain = FolderOfPeople(tmp_path, "station", query=[(1, 0), (3, 0)], gallery=[(1, 0), (2, 1)])
+    assert retrieval_set(domain, "keep").answerable("keep") == 1
+    with pytest.raises(InputError, match=r"none of its 2 queries .* in another camera; .*metric\.same_camera=keep"):
+        retrieval_set(domain, "ignore")
+    strangers = FolderOfPeople(tmp_path, "strangers", query=[(1, 0)], gallery=[(2, 0)])
+    with pytest.raises(InputError, match=r"its 1 gallery images shows; check .*\(`python -m dgreid.data check`\)$"):
+        retrieval_set(strangers, "keep")
 
 
 def test_a_target_s_query_and_gallery(tmp_path):
