@@ -55,6 +55,25 @@ def new_folder(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def require_within(folder: Path, path: Path) -> Path:
+    """Says before any work whether what is written to a place stays in a folder, which may be somebody else's.
+
+    Args:
+        folder: may itself be a link.
+        path: a file or folder in it, there or not, with all below it.
+
+    Raises:
+        InputError: a link leads out of the folder.
+    """
+    for place in (path, *(path.rglob("*") if path.is_dir() else ())):
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{place} leads out of {folder}, to {place.resolve()}, and nothing is written there: replace the link by "
+                "what it leads to"
+            )
+    return path
+
+
 def write_text(path: Path, text: str) -> Path:
     """Writes UTF-8 text atomically."""
     return write_atomically(path, lambda temporary: _write(temporary, text))

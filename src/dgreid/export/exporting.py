@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from dgreid.errors import InputError, check_one_of
@@ -13,7 +14,7 @@ from dgreid.export.parity import largest_difference, require_parity
 from dgreid.export.provenance import measured, withdrawn
 from dgreid.export.subject import Subject, subject_of
 from dgreid.export.weights_file import WEIGHTS, can_be_built, load_exported, write_weights
-from dgreid.files import new_folder, write_text
+from dgreid.files import new_folder, require_within, write_text
 from dgreid.run.folder import RESULT
 from dgreid.run.load import find_checkpoint, load_run, read_run
 
@@ -22,7 +23,12 @@ FORMATS = ("onnx", "safetensors")
 
 
 def export_run(
-    folder: Path, form: str, checkpoint: str = "selected", target: str | None = None, output: Path | None = None
+    folder: Path,
+    form: str,
+    checkpoint: str = "selected",
+    target: str | None = None,
+    output: Path | None = None,
+    trust: Sequence[str] = (),
 ) -> list[str]:
     """Writes one export.
 
@@ -32,6 +38,7 @@ def export_run(
         checkpoint: as for :func:`dgreid.run.load.load_run`.
         target: likewise.
         output: the file (ONNX) or folder (safetensors) to write; by default in ``<folder>/exports``.
+        trust: as for :func:`dgreid.run.load.load_run`.
 
     Returns:
         Lines that say what was written and how it was checked.
@@ -43,11 +50,11 @@ def export_run(
     path = _place(folder, form, checkpoint, target, output)
     if form == "onnx":
         require_packages()
-    read_run(folder)
+    read_run(folder, trust)
     check_free(path)
     if checkpoint != "initial" and target is not None:
         find_checkpoint(folder, checkpoint, target)
-    subject = subject_of(load_run(folder, checkpoint, target), checkpoint)
+    subject = subject_of(load_run(folder, checkpoint, target, trust), checkpoint)
     difference = write_onnx(subject, path) if form == "onnx" else _write_folder(subject, folder, path)
     return [*_lines(subject, path, form, difference), *(f"warning: {line}" for line in withdrawn(subject))]
 
@@ -65,7 +72,7 @@ def check_free(path: Path) -> None:
 def _place(folder: Path, form: str, checkpoint: str, target: str | None, output: Path | None) -> Path:
     if output is None:
         name = f"{checkpoint}_{target}" if checkpoint == "oracle" and target else Path(checkpoint).stem
-        return folder / EXPORTS / (f"{name}.onnx" if form == "onnx" else name)
+        return require_within(folder, folder / EXPORTS / (f"{name}.onnx" if form == "onnx" else name))
     if form == "onnx" and output.suffix != ".onnx":
         raise InputError(f"output={output}: the name of an ONNX file ends with .onnx")
     if form == "safetensors" and output.suffix in (".safetensors", ".onnx"):

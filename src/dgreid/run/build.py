@@ -44,8 +44,11 @@ def build_domains(config: DictConfig, key: str) -> dict[str, Domain]:
                 f"{key}={name}: its file in conf/domain says `name: {domain.name}`; "
                 "the file's name, the key in it and `name` must agree"
             )
-        if "." in name or hasattr(nn.ModuleDict(), name):
-            raise InputError(f"{key}={name}: torch cannot store state under this name; choose another for the domain")
+        if set("./\\\0") & set(name) or hasattr(nn.ModuleDict(), name):
+            raise InputError(
+                f"{key}={name}: torch cannot store state under this name, or no file can be called so; choose another "
+                "for the domain"
+            )
     return domains
 
 

@@ -12,9 +12,11 @@ import pytorch_lightning as lightning
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from dgreid.data.domains.synthetic import SyntheticDomain
 from dgreid.data.modules import MultiDomainDataModule
 from dgreid.errors import InputError
 from dgreid.evaluation.scoring import Scoring
+from dgreid.files import require_within
 from dgreid.run.build import build_data, build_domains, build_scoring, set_precision
 from dgreid.run.compose import task_overrides
 from dgreid.run.embeddings import Keep, export_to
@@ -23,9 +25,12 @@ from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
 from dgreid.run.open_set import Thresholds, stored_thresholds
-from dgreid.run.released import as_for_a_file, check_request, file_facts, load_released, output_folder
+from dgreid.run.released import EVALUATIONS, as_for_a_file, check_request, file_facts, load_released, output_folder
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
+from dgreid.run.trust import trusted_modules
+
+DRAWN = f"{SyntheticDomain.__module__}."
 
 
 def evaluate(config: DictConfig) -> None:
@@ -50,22 +55,27 @@ def _evaluate_run(config: DictConfig) -> None:
         raise InputError(f"run names {len(runs)} folders: one at a time, or several by -m run={','.join(runs)}")
     folder = Path(runs[0])
     checkpoints = names(config.checkpoint, "checkpoint")
-    of_the_run, record = read_run(folder)
+    trust = trusted_modules(config.trust)
+    of_the_run, record = read_run(folder, trust)
     config = as_in_the_run(config, of_the_run)
     targets, sources = build_domains(config, "target"), build_domains(of_the_run, "sources")
     seen = check_leaks(sources, targets, of_the_run.use, config.allow_seen_target or of_the_run.allow_seen_target)
     for name in set(checkpoints) - {"initial"}:
         for target in targets:
             find_checkpoint(folder, name, target)
+    output = folder / EVALUATIONS / f"{'+'.join(targets)}_{'+'.join(map(_short_name, checkpoints))}"
+    output = require_within(folder, output.with_name(output.name + folder_suffix(_own_overrides())))
     set_precision(of_the_run)
     scoring, thresholds = build_scoring(config), stored_thresholds(folder)
     keep = export_to(config.export, len(checkpoints) * len(targets))
     data = build_data(config, {}, targets)
     data.setup("validate")
     trainer = _trainer(config, folder)
-    rows = [row for name in checkpoints for row in _score(trainer, folder, name, data, seen, scoring, thresholds, keep)]
-    output = folder / "evaluations" / f"{'+'.join(targets)}_{'+'.join(map(_short_name, checkpoints))}"
-    output = output.with_name(output.name + folder_suffix(_own_overrides()))
+    rows = [
+        row
+        for name in checkpoints
+        for row in _score(trainer, folder, name, data, seen, scoring, thresholds, keep, trust)
+    ]
     protocol = record["protocol"] if list(targets) == names(of_the_run.target, "target") else None
     facts = {
         "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
@@ -142,9 +152,20 @@ def with_domains_of(config: DictConfig, of_the_run: DictConfig) -> DictConfig:
     typed = _typed()
     config = config.copy()
     OmegaConf.set_struct(config, False)
+    drawn_in = config.synthetic.get("folder")
     for node in {"synthetic", "domain"} - typed:
         _overlay(config[node], of_the_run.get(node, {}), node, typed)
+    _draw_in(config, drawn_in, typed)
     return config
+
+
+def _draw_in(config: DictConfig, folder: str | None, typed: set[str]) -> None:
+    """Keeps the embedded benchmark where it was: its domains alone write, and where to is no business of a run's."""
+    if folder is not None:
+        config.synthetic.folder = folder
+    for name, domain in config.domain.items():
+        if str(domain.get("_target_")).startswith(DRAWN) and f"domain.{name}.folder" not in typed:
+            domain.folder = config.synthetic.folder
 
 
 def _overlay(node: DictConfig, of_the_run: DictConfig, prefix: str, typed: set[str]) -> None:
@@ -178,22 +199,24 @@ def _short_name(checkpoint: str) -> str:
 
 
 def _own_overrides() -> Sequence[str]:
-    shown_or_without_effect = ("run", "checkpoint", "net", "target", "batch_size", "workers", "accelerator", "export")
+    shown_or_without_effect = (
+        "run", "checkpoint", "net", "target", "batch_size", "workers", "accelerator", "export", "trust",
+    )  # fmt: skip
     return [o for o in task_overrides() if o.partition("=")[0] not in shown_or_without_effect]
 
 
 def _score(
     trainer: lightning.Trainer, folder: Path, checkpoint: str, data: MultiDomainDataModule, seen: set[str],
-    scoring: Scoring, thresholds: Thresholds | None, keep: Keep | None,
+    scoring: Scoring, thresholds: Thresholds | None, keep: Keep | None, trust: Sequence[str],
 ) -> list[Row]:  # fmt: skip
     """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
     if checkpoint != "oracle":
-        run = load_run(folder, checkpoint)
+        run = load_run(folder, checkpoint, trust=trust)
         targets = list(data.targets)
         return score_targets(trainer, run.module, data, targets, checkpoint, run.step, seen, scoring, thresholds, keep)
     rows = []
     for target in data.targets:
-        run = load_run(folder, checkpoint, target)
+        run = load_run(folder, checkpoint, target, trust)
         rows += score_targets(
             trainer, run.module, data, [target], checkpoint, run.step, seen, scoring, thresholds, keep
         )

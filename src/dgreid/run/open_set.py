@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dgreid.errors import InputError
 from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.open_set import (
     OpenSetScores,
@@ -16,6 +16,7 @@ from dgreid.evaluation.open_set import (
     threshold_for,
 )
 from dgreid.run.folder import RESULT
+from dgreid.run.stored import stored_json
 
 
 class Thresholds(NamedTuple):
@@ -77,13 +78,24 @@ def thresholds_from(held_out: Sequence[RetrievalMetric], rates: Sequence[float],
 
 
 def stored_thresholds(run: Path) -> Thresholds | None:
-    """Those that training left in a run's ``result.json``; None for a run without held-out identities."""
+    """Those that training left in a run's ``result.json``; None for a run without held-out identities.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     if not (run / RESULT).is_file():
         return None
-    stored: Mapping[str, Any] | None = json.loads((run / RESULT).read_text(encoding="utf-8")).get("open_set")
+    stored = stored_json(run / RESULT).get("open_set")
     if stored is None:
         return None
-    return Thresholds(
-        stored["step"], stored["flip"], stored["thresholds"], stored["queries"], stored["gallery_images"],
-        stored["true_accepts"],
-    )  # fmt: skip
+    try:
+        return Thresholds(
+            int(stored["step"]), bool(stored["flip"]), _by_rate(stored["thresholds"]), int(stored["queries"]),
+            int(stored["gallery_images"]), _by_rate(stored["true_accepts"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{run / RESULT} is damaged (open_set: {error!r}); copy the run again") from error
+
+
+def _by_rate(stored: Mapping[str, Any]) -> dict[str, float]:
+    return {f"{float(rate):g}": float(value) for rate, value in stored.items()}

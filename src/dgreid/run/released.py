@@ -26,7 +26,7 @@ from dgreid.types import Clock, ReIDBatch, StepResult
 
 EVALUATIONS = "evaluations"
 UNKNOWN_TRAINING = "this file does not say what it was trained on, so a target seen in training cannot be noticed"
-OF_TRAINING_ALONE = ("net.weights", "net.neck_bias", "net.load_bn_statistics", "allow_seen_target")
+OF_A_RUN_ALONE = ("net.weights", "net.neck_bias", "net.load_bn_statistics", "allow_seen_target", "trust")
 CROPS = ("data", "data.height", "data.width")
 NAMES_SHOWN = 4
 
@@ -94,7 +94,7 @@ def check_request(config: DictConfig, typed: Collection[str]) -> None:
         raise InputError(f"checkpoint={checkpoints[0]}: no such file ({Path(checkpoints[0]).absolute()})")
     if config.target is None:
         raise InputError("target is empty: a file of weights names none; give one, e.g. target=market1501")
-    without_effect = [*(key for key in OF_TRAINING_ALONE if key in typed), *(k for k in of_the_data if k not in CROPS)]
+    without_effect = [*(key for key in OF_A_RUN_ALONE if key in typed), *(k for k in of_the_data if k not in CROPS)]
     if without_effect:
         raise InputError(
             f"{', '.join(without_effect)}: without effect on the evaluation of a file; leave it out "

@@ -9,9 +9,8 @@ import numpy as np
 from omegaconf import DictConfig
 
 from dgreid.errors import InputError, check_one_of
-from dgreid.files import write_json, write_text
+from dgreid.files import require_within, write_json, write_text
 from dgreid.run.folder import quoted
-from dgreid.run.load import read_run
 from dgreid.search.answers import Answers, search, shown_path
 from dgreid.search.index_folder import METADATA, IndexFolder
 from dgreid.search.indexing import SKIPPED, add_images, alone, check_free, make_index, remake_index
@@ -22,6 +21,7 @@ from dgreid.search.requests import (
     COMMAND,
     SEARCH,
     at_least_one,
+    config_of,
     embedder_of,
     embedder_of_index,
     existing_index,
@@ -55,8 +55,10 @@ def index_images(config: DictConfig) -> None:
     run = run_folder(config)
     path = new_place(config, run / SEARCH, gallery)
     check_free(path)
+    if config.folder is None:
+        require_within(run, path)
     kind, flip = kind_of(config), None if config.flip is None else switch(config, "flip")
-    listed = list_images(config, gallery, "gallery", "gallery", read_run(run)[0])
+    listed = list_images(config, gallery, "gallery", "gallery", config_of(config, run))
     images, skipped = readable_images(listed, config)
     embedder, weights = embedder_of(config, run, str(config.checkpoint), flip)
     made = make_index(path, images, skipped, embedder, weights, kind, gallery, progress)
@@ -86,7 +88,7 @@ def add(config: DictConfig) -> None:
     path = existing_index(config).path
     with alone(path):
         index = IndexFolder(path)
-        listed = list_images(config, wanted, "images", "gallery", read_run(run_of_index(config, index))[0])
+        listed = list_images(config, wanted, "images", "gallery", config_of(config, run_of_index(config, index)))
         known = {image.path for image in index.all_images()}
         new = [image for image in listed if image.path not in known]
         if not new:
@@ -113,7 +115,9 @@ def query(config: DictConfig) -> None:
     check_one_of("search_device", config.search_device, ("cpu", "gpu", "auto"))
     top, memory_map = at_least_one(config, "top"), switch(config, "memory_map")
     output = None if config.output is None else _free_folder(Path(str(config.output)).expanduser())
-    listed = list_images(config, wanted, "images", "query", read_run(run)[0])
+    if output is None:
+        require_within(index.path, index.path / ANSWERS)
+    listed = list_images(config, wanted, "images", "query", config_of(config, run))
     queries, skipped = readable_images(listed, config)
     embedder = embedder_of_index(config, index)
     with progress("embedding", len(queries)) as advance:

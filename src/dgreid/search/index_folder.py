@@ -213,6 +213,35 @@ def read_embeddings(file: Path, images: int) -> NDArray[Any]:
     return cast(NDArray[Any], embeddings)
 
 
+def _check(metadata: Metadata) -> None:
+    """Refuses values of another kind, and files outside the folder.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    weights, recall = metadata.weights, metadata.recall
+    files = [metadata.index, *(name for part in metadata.parts for name in (part.table, part.embeddings))]
+    counts = [metadata.dimension, *(part.images for part in metadata.parts)]
+    kinds: dict[type, list[Any]] = {
+        str: [
+            *files, metadata.precision, metadata.kind, metadata.parameters, *metadata.gallery, weights.run,
+            weights.checkpoint, weights.sha256,
+        ],
+        int: [*counts, weights.step],
+        bool: [metadata.float16, weights.preprocessing["flip_average"]],
+        float: [] if recall is None else [recall["at_1"], recall["at_10"]],
+        list: [metadata.gallery, metadata.parts],
+    }  # fmt: skip
+    for kind, values in kinds.items():
+        if wrong := [value for value in values if type(value) is not kind]:
+            raise ValueError(f"{wrong[0]!r} is no {kind.__name__}")
+    for name in files:
+        if Path(name).name != name or {"\0", "\\"} & set(name):
+            raise ValueError(f"{name!r} is no name of a file in this folder")
+    if min(counts) < 1:
+        raise ValueError("a count is below 1")
+
+
 def _read_metadata(folder: Path) -> Metadata:
     if not (folder / METADATA).is_file():
         raise InputError(
@@ -225,8 +254,10 @@ def _read_metadata(folder: Path) -> Metadata:
             raise InputError(f"{folder} has format {form}, this version reads {FORMAT}; make the index anew")
         content.pop("images")
         parts = [Part(**part) for part in content.pop("parts")]
-        return Metadata(weights=Weights(**content.pop("weights")), parts=parts, **content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        metadata = Metadata(weights=Weights(**content.pop("weights")), parts=parts, **content)
+        _check(metadata)
+        return metadata
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / METADATA} is damaged ({error}); make the index anew") from error

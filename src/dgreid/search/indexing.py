@@ -15,7 +15,7 @@ from dgreid.errors import InputError
 from dgreid.evaluation.indexes.kinds import EXACT, require_possible
 from dgreid.evaluation.indexes.recall import NEIGHBOURS
 from dgreid.evaluation.neighbours import NeighbourIndex, check_kind
-from dgreid.files import new_folder, write_text
+from dgreid.files import new_folder, require_within, write_text
 from dgreid.search.embedding import Embedder
 from dgreid.search.images import SearchImage, as_text, printable
 from dgreid.search.index_folder import (
@@ -191,8 +191,9 @@ def alone(folder: Path) -> Iterator[None]:
     """Within it no other process adds to an index.
 
     Raises:
-        InputError: one does.
+        InputError: one does, or a link leads out of the folder.
     """
+    require_within(folder, folder)
     try:
         lock = FileLock(folder / LOCK, timeout=0).acquire()  # the system releases it with its process
     except Timeout as error:

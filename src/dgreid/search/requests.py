@@ -13,6 +13,8 @@ from dgreid.errors import InputError
 from dgreid.run.build import build_domains, set_precision
 from dgreid.run.evaluating import with_domains_of
 from dgreid.run.guards import check_workers, names
+from dgreid.run.load import read_run
+from dgreid.run.trust import trusted_modules
 from dgreid.search.embedding import Embedder
 from dgreid.search.images import LIST_SUFFIX, SearchImage, images_in, images_of_domain, unique
 from dgreid.search.index_folder import METADATA, IndexFolder
@@ -55,6 +57,15 @@ def run_folder(config: DictConfig) -> Path:
     if len(given) > 1:
         raise InputError(f"run names {len(given)} folders: embeddings of one net go into an index; give one")
     return Path(given[0]).expanduser()
+
+
+def config_of(config: DictConfig, run: Path) -> DictConfig:
+    """The configuration of a run.
+
+    Raises:
+        InputError: no run there, or one that names code that is neither known nor trusted.
+    """
+    return read_run(run, trusted_modules(config.trust))[0]
 
 
 def new_place(config: DictConfig, beside: Path, gallery: Sequence[str]) -> Path:
@@ -185,7 +196,7 @@ def embedder_of(config: DictConfig, run: Path, checkpoint: str, flip: bool | Non
     """
     check_workers(config.workers, "workers")
     batch_size = at_least_one(config, "batch_size")
-    net, weights, loaded = load_weights(run, checkpoint, flip)
+    net, weights, loaded = load_weights(run, checkpoint, flip, trusted_modules(config.trust))
     set_precision(loaded.config)
     embedder = Embedder(
         net, loaded.config.data.height, loaded.config.data.width, loaded.module.mean, loaded.module.std,

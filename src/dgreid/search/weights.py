@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,18 +66,21 @@ class Weights:
         )
 
 
-def load_weights(folder: Path, checkpoint: str, flip: bool | None) -> tuple[nn.Module, Weights, LoadedRun]:
+def load_weights(
+    folder: Path, checkpoint: str, flip: bool | None, trust: Sequence[str] = ()
+) -> tuple[nn.Module, Weights, LoadedRun]:
     """The net of a run for inference, what identifies it, and the run.
 
     Args:
         folder: the run's.
         checkpoint: ``selected``, ``last``, ``source``, ``oracle``, ``initial``, or a file.
         flip: average the embedding with the mirror image's; None does as the run's evaluation.
+        trust: as for :func:`dgreid.run.load.load_run`.
 
     Raises:
         InputError: no such run or checkpoint.
     """
-    run = load_run(folder, checkpoint)
+    run = load_run(folder, checkpoint, trust=trust)
     net = run.inference_net
     flip = bool(run.record["preprocessing"]["flip_average"]) if flip is None else flip
     named = checkpoint if checkpoint in NAMED_CHECKPOINTS else str(Path(checkpoint).absolute())

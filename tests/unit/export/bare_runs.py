@@ -20,6 +20,7 @@ from dgreid.run.training import resolve
 from dgreid.types import DomainInfo
 
 SOURCES = [DomainInfo("market1501", 5, 20, 6, "a" * 64), DomainInfo("msmt17v1", 4, 12, 15, "b" * 64)]
+TRUST = ("own_inference",)
 SMALL = ("net=small", "data.height=32", "data.width=16")
 ROW = {
     "target": "cuhknp", "selection": "last", "step": 7, "domain": "unseen domain", "ranking": "cosine", "mAP": 0.123456,
@@ -75,10 +76,11 @@ def record(sources: list[dict[str, Any]], flip: bool) -> dict[str, Any]:
             "height": 32, "width": 16, "interpolation": "bicubic",
             "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD), "flip_average": flip,
         },
+        "precision": {"trainer": "32-true", "matmul": "highest", "tf32": False},
         "environment": {"packages": {"torch": "2.15.0", "dgreid": "0.1.0"}},
     }  # fmt: skip
 
 
 def bare_subject(folder: Path, *overrides: str, checkpoint: str = "selected", **kinds: Any) -> Subject:
     """What is exported of such a run."""
-    return subject_of(load_run(bare_run(folder, *overrides, **kinds), checkpoint), checkpoint)
+    return subject_of(load_run(bare_run(folder, *overrides, **kinds), checkpoint, trust=TRUST), checkpoint)

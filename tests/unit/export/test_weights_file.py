@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from bare_runs import bare_run, bare_subject
+from bare_runs import TRUST, bare_run, bare_subject
 from own_inference import Projected
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -92,13 +92,13 @@ def test_whoever_may_read_the_card_may_read_the_weights(exported):
 
 def test_an_inference_net_of_one_s_own_needs_its_class(tmp_path):
     folder = bare_run(tmp_path / "run", *OWN)
-    export_run(folder, "safetensors", output=tmp_path / "out")
+    export_run(folder, "safetensors", output=tmp_path / "out", trust=TRUST)
     with pytest.raises(InputError, match=r"tensors of an inference net of one's own, .* load_exported\(\.\.\., net="):
         load_exported(tmp_path / "out")
     pixels = images()
     found = load_exported(tmp_path / "out", Projected(small(width=4), nn.Linear(32, 6)))(pixels / 255)
     with torch.no_grad():
-        wanted = load_run(folder).inference_net(normalise(pixels))
+        wanted = load_run(folder, trust=TRUST).inference_net(normalise(pixels))
     assert found.shape == (3, 6)
     assert (found - wanted).abs().max() < 1e-6
 
