@@ -25,7 +25,7 @@ CHECKPOINTS = "checkpoints"
 IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experiment", "protocol")
 # Where a run is computed and shown does not change what it is.
 OF_THE_MACHINE = (
-    "data_root", "runs", "folder", "resume", "plan", "logger", "hydra", "data.workers", "data.cache",
+    "data_root", "runs", "folder", "trust", "resume", "plan", "logger", "hydra", "data.workers", "data.cache",
     "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices", "trainer.accelerator",
     "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps", "metric.memory_limit",
 )  # fmt: skip

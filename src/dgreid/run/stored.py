@@ -20,8 +20,8 @@ LARGEST = 16 * 2**20  # bytes; real ones have some thousand
 GROUPS = ("net", "strategy", "optim", "schedule", "data", "domain")
 VALUES = ("sources", "target", "use", "seed")
 RECORDED: Mapping[str, type | tuple[type, ...]] = {
-    "sources": list, "weights": dict, "preprocessing": dict, "precision": dict, "fingerprint": str, "strategy": (str, type(None)),
-    "protocol": (str, type(None)), "use": str, "seed": int,
+    "sources": list, "weights": dict, "preprocessing": dict, "precision": dict, "fingerprint": str,
+    "strategy": (str, type(None)), "protocol": (str, type(None)), "use": str, "seed": int,
 }  # fmt: skip
 WAY_OUT = "restore it from a backup, or copy the run again"
 

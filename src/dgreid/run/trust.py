@@ -59,8 +59,8 @@ def check_targets(config: Mapping[Any, Any], trust: Sequence[str], file: Path) -
         if module is None or not _is_of(str(value), module):
             raise InputError(
                 f"{file}: {key}={value} names code that is not dgreid's, and code is not run because a file names it. "
-                "If it is yours, say so: give the folder of its groups by 'hydra.searchpath=[<folder>]' or --config-dir, "
-                "or vouch for its module by trust=[my_package]"
+                "If it is yours, say so: give the folder of its groups by 'hydra.searchpath=[<folder>]' or "
+                "--config-dir, or vouch for its module by trust=[my_package]"
             )
 
 
