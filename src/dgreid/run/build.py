@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from dgreid.callbacks import StepTimes, TrainingProgress, UnfinishedEpoch
 from dgreid.data.domains.base import Domain
@@ -138,8 +140,7 @@ def trainer_options(config: DictConfig) -> dict[str, Any]:
     """What each trainer of this configuration takes: devices, processes, precision, length of an epoch."""
     options: dict[str, Any] = dict(config.trainer)
     if process_count(config) > 1 and "strategy" not in options:
-        # A parameter may have no gradient in a step; buffers are equal already, or follow the first process's.
-        options["strategy"] = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+        options["strategy"] = ddp_strategy()
     return {
         **options,
         "limit_train_batches": config.steps_per_epoch,
@@ -148,6 +149,17 @@ def trainer_options(config: DictConfig) -> dict[str, Any]:
         "enable_progress_bar": False,
         "enable_model_summary": False,
     }
+
+
+def ddp_strategy() -> DDPStrategy:
+    """Lightning's DDP: a parameter may have no gradient in a step, and buffers need nobody's care.
+
+    They are equal already, or follow the first process's after a step.
+    """
+    known = inspect.signature(DistributedDataParallel).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # until torch 2.14
+    options: dict[str, Any] = {name: False}
+    return DDPStrategy(find_unused_parameters=True, **options)
 
 
 def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> lightning.Trainer:
