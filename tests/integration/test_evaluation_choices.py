@@ -155,7 +155,8 @@ def test_what_thresholds_reach_follows_from_the_embeddings(run, exported) -> Non
 def test_thresholds_of_other_embeddings_are_not_used(run, data_root) -> None:
     evaluate_small(data_root, run)
     assert "open_set" in read(newest(run))["rows"][0]
-    for choice in ("metric.flip=true", "checkpoint=initial"):
+    file = run / "checkpoints" / "last.ckpt"  # as many steps, but nothing says of which run
+    for choice in ("metric.flip=true", "checkpoint=initial", f"checkpoint={file}"):
         evaluate_small(data_root, run, choice)
         assert "open_set" not in read(newest(run))["rows"][0], choice
 

@@ -210,6 +210,7 @@ def _score(
     scoring: Scoring, thresholds: Thresholds | None, keep: Keep | None, trust: Sequence[str],
 ) -> list[Row]:  # fmt: skip
     """Rows of one checkpoint; with rule ``oracle`` each target has a checkpoint of its own."""
+    thresholds = thresholds if checkpoint in NAMED_CHECKPOINTS else None  # a file may hold another run's weights
     if checkpoint != "oracle":
         run = load_run(folder, checkpoint, trust=trust)
         targets = list(data.targets)
