@@ -87,18 +87,24 @@ class StepTimes(Callback):
 
 
 class UnfinishedEpoch(Callback):
-    """Lets a run that ``max_steps`` stopped within an epoch be resumed there.
+    """Lets a run that was saved within an epoch be resumed there.
 
-    Lightning counts such an epoch as over: the resumed run would train the next one in full, at the old learning rate.
+    Lightning counts an epoch that ``max_steps`` cut as over: the resumed run would train the next one in full, at the
+    old learning rate. And it counts the batch that was fetched when a checkpoint was written before its step.
     """
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Takes the epoch back if steps of it are left."""
-        finished = trainer.global_step // int(trainer.num_training_batches)
-        for progress in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+        """Takes the epoch back if steps of it are left, and a batch whose step has not begun."""
+        loop = checkpoint["loops"]["fit_loop"]
+        finished, within = divmod(trainer.global_step, int(trainer.num_training_batches))
+        for progress in loop["epoch_progress"].values():
             progress["processed"] = min(progress["processed"], finished)
+        batches = loop["epoch_loop.batch_progress"]
+        for progress in (batches["total"], batches["current"]):
+            progress["ready"] = progress["started"]
+        batches["is_last_batch"] = batches["is_last_batch"] and within == 0
 
 
 class TrainingProgress(Callback):

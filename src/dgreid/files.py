@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +13,16 @@ from typing import Any
 
 from dgreid.errors import InputError
 
+TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?")
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
+
+def write_atomically(path: Path, write: Callable[[Path], None], durable: bool = False) -> Path:
     """Lets ``write`` fill a temporary file beside ``path``, then moves it into place.
+
+    Args:
+        path: the file.
+        write: gets the temporary file's path.
+        durable: waits until the file is on the disk, under its name, so that it is there after a power cut.
 
     Raises:
         InputError: the file cannot be written (no space, no permission).
@@ -24,7 +32,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(temporary)
+            if durable:
+                _sync(temporary)
             temporary.replace(path)
+            if durable:
+                _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -32,6 +44,37 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
             f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
         ) from error
     return path
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Removes files that a killed process was writing into a folder; only for who alone writes there."""
+    for path in folder.glob(".*"):
+        if path.is_file() and TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def second_name(path: Path, name: Path) -> Path:
+    """Makes ``name`` a second name of a file, or a copy where there are no hard links; what had it loses it."""
+    temporary = name.with_name(f".{name.stem}.{os.getpid()}{name.suffix}")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, temporary)
+        _sync(temporary)
+    temporary.replace(name)
+    return name
 
 
 @contextmanager

@@ -65,6 +65,11 @@ class MetricsTable(Logger):
         if self.rows:
             write_atomically(self.path, self._write)
 
+    def keep(self) -> None:
+        """Writes the table such that it is there after a power cut, as the checkpoint that goes on from it."""
+        if self.rows:
+            write_atomically(self.path, self._write, durable=True)
+
     def finalize(self, status: str) -> None:
         """Writes the table for the last time."""
         self.save()

@@ -160,7 +160,7 @@ def test_a_folder_that_holds_a_run(data_root, tmp_path):
     for part in ("another configuration", "optim.lr was 0.00035 and is 0.5", "init="):
         assert part in text
     text = message(evaluate_small, data_root, folder, "checkpoint=source")
-    for part in ("checkpoint=source", "this run has: last, selected"):
+    for part in ("checkpoint=source", "this run has: last, previous, selected"):
         assert part in text
     assert "among the sources" in message(evaluate_small, data_root, folder, "target=synthetic_plaza")
     assert "did you mean 'synthetic_station'" in message(evaluate_small, data_root, folder, "target=synthetic_statoin")

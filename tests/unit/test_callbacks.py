@@ -103,13 +103,27 @@ def test_the_line_of_an_epoch_that_a_resumed_run_starts_within(monkeypatch, caps
     assert capsys.readouterr().err == "epoch 1: step 8/12, loss 2.500, 7 s\n"
 
 
+def saved_loops(step, fetched=0):
+    """What Lightning counts after a step of epochs of four, further batches fetched."""
+    epochs, within = -(-step // 4), (step - 1) % 4 + 1
+    batches = {"ready": within + fetched, "started": within, "processed": within, "completed": within}
+    progress = {"total": {"processed": epochs}, "current": {"processed": epochs}}
+    of_batches = {"total": dict(batches), "current": batches, "is_last_batch": within + fetched == 4}
+    return {"fit_loop": {"epoch_progress": progress, "epoch_loop.batch_progress": of_batches}}
+
+
 @pytest.mark.parametrize(("step", "processed"), [(4, 1), (6, 1), (7, 1), (8, 2)])
 def test_an_epoch_that_was_cut_short_is_not_over(step, processed):
-    counted = -(-step // 4)
-    loops = {"fit_loop": {"epoch_progress": {"total": {"processed": counted}, "current": {"processed": counted}}}}
-    trainer = SimpleNamespace(global_step=step, num_training_batches=4)
+    trainer, loops = SimpleNamespace(global_step=step, num_training_batches=4), saved_loops(step)
     UnfinishedEpoch().on_save_checkpoint(trainer, None, {"loops": loops})
     assert {count["processed"] for count in loops["fit_loop"]["epoch_progress"].values()} == {processed}
+    assert loops["fit_loop"]["epoch_loop.batch_progress"] == saved_loops(step)["fit_loop"]["epoch_loop.batch_progress"]
+
+
+def test_a_batch_whose_step_has_not_begun_is_fetched_again():
+    trainer, loops = SimpleNamespace(global_step=7, num_training_batches=4), saved_loops(7, fetched=1)
+    UnfinishedEpoch().on_save_checkpoint(trainer, None, {"loops": loops})
+    assert loops["fit_loop"]["epoch_loop.batch_progress"] == saved_loops(7)["fit_loop"]["epoch_loop.batch_progress"]
 
 
 @pytest.mark.parametrize(("max_steps", "expected"), [(-1, 12), (5, 5), (0, 0), (50, 12)])

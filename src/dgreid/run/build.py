@@ -23,9 +23,10 @@ from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
 from dgreid.evaluation.scoring import Scoring
 from dgreid.module import ReIDModule
-from dgreid.run.folder import CHECKPOINTS
+from dgreid.run.checkpoints import CHECKPOINTS
 from dgreid.run.guards import check_inner_steps, check_own_gradients, known_domains, names
 from dgreid.run.processes import process_count
+from dgreid.run.saving import KeepLast, checkpoint_interval
 from dgreid.run.warm_start import start_from
 from dgreid.strategies.base import TrainingStrategy
 from dgreid.types import DomainInfo
@@ -187,6 +188,5 @@ def callbacks(config: DictConfig, folder: Path, targets: Sequence[str]) -> list[
         ModelCheckpoint(filename=rule, monitor=metric, mode="max", save_top_k=1, **common)
         for rule, metric in monitored.items()
     ]
-    # Only between epochs: when a step breaks off, weights, running statistics and banks do not belong together.
-    last = ModelCheckpoint(filename="last", save_top_k=1, save_on_train_epoch_end=True, **common)
+    last = KeepLast(folder, checkpoint_interval(config.checkpoint_every))  # after the best ones, whose state it holds
     return [StepTimes(), TrainingProgress(), UnfinishedEpoch(), *best, last]

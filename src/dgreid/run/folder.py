@@ -15,19 +15,19 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from dgreid.errors import InputError
 from dgreid.files import write_text
+from dgreid.run.checkpoints import CHECKPOINTS
 from dgreid.run.guards import names
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
 RESULT = "result.json"
-CHECKPOINTS = "checkpoints"
 
 IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experiment", "protocol")
 # Where a run is computed and shown does not change what it is.
 OF_THE_MACHINE = (
-    "data_root", "runs", "folder", "trust", "resume", "plan", "logger", "hydra", "data.workers", "data.cache",
-    "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices", "trainer.accelerator",
-    "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps", "metric.memory_limit",
+    "data_root", "runs", "folder", "trust", "resume", "checkpoint_every", "plan", "logger", "hydra", "data.workers",
+    "data.cache", "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices",
+    "trainer.accelerator", "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps", "metric.memory_limit",
 )  # fmt: skip
 LENGTH = ("epochs", "trainer.max_steps")  # a run may be made longer when it is resumed
 SPACE_NEEDED = 200 * 2**20

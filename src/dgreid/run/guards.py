@@ -14,6 +14,7 @@ from dgreid.module import BatchStatistics
 from dgreid.nonfinite import OnNonFinite
 from dgreid.run.compose import conf_folder
 from dgreid.run.processes import check_processes
+from dgreid.run.saving import checkpoint_interval
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
@@ -77,6 +78,7 @@ def check_training(config: DictConfig) -> None:
         raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")
     check_one_of("batch_statistics", config.batch_statistics, get_args(BatchStatistics))
     check_one_of("on_nonfinite", config.on_nonfinite, get_args(OnNonFinite))
+    checkpoint_interval(config.checkpoint_every)
     check_workers(config.data.workers, "data.workers")
     check_styles(config)
     check_processes(config)

@@ -13,11 +13,11 @@ from torch import nn
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.run.build import build_module, build_net
+from dgreid.run.checkpoints import CHECKPOINTS, read_checkpoint
 from dgreid.run.compose import readable
-from dgreid.run.folder import CHECKPOINTS, CONFIG, RECORD
+from dgreid.run.folder import CONFIG, RECORD
 from dgreid.run.guards import RULES, names
 from dgreid.run.stored import known_domains, stored_config, stored_record
-from dgreid.run.warm_start import read_checkpoint
 from dgreid.types import DomainInfo
 
 NAMED_CHECKPOINTS = ("selected", *RULES, "initial")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +19,13 @@ from dgreid.evaluation.metric import RetrievalMetric
 from dgreid.evaluation.pictures import evaluation_pictures, observe
 from dgreid.evaluation.ranked_lists import write_queries
 from dgreid.evaluation.scoring import COSINE, Scoring
+from dgreid.files import second_name
 from dgreid.module import ReIDModule
 from dgreid.run.activation_maps import activations
+from dgreid.run.checkpoints import CHECKPOINTS, read_checkpoint
 from dgreid.run.embeddings import Keep, embedding_set
-from dgreid.run.folder import CHECKPOINTS
 from dgreid.run.open_set import Thresholds, scores_of, thresholds_from
 from dgreid.run.results import Row
-from dgreid.run.warm_start import read_checkpoint
 from dgreid.types import ReIDRecord
 
 PICTURES = "pictures"
@@ -220,15 +219,7 @@ def held_out_thresholds(
 
 def mark_selected(chosen: Path) -> Path:
     """Makes ``checkpoints/selected.ckpt`` a second name (or a copy) of the chosen checkpoint."""
-    selected = chosen.with_name("selected.ckpt")
-    temporary = chosen.with_name("selected.new")
-    temporary.unlink(missing_ok=True)
-    try:
-        temporary.hardlink_to(chosen)
-    except OSError:  # file systems without hard links
-        shutil.copyfile(chosen, temporary)
-    temporary.replace(selected)
-    return selected
+    return second_name(chosen, chosen.with_name("selected.ckpt"))
 
 
 def write_lists_and_pictures(folder: Path, rows: Sequence[Row], selection: str) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from pytorch_lightning.utilities import rank_zero_info
 from torch import nn
 
@@ -12,7 +11,7 @@ from dgreid.errors import InputError
 from dgreid.nets.names import own_names
 from dgreid.nets.weights import file_sha256, read_state_dict
 from dgreid.nets.weights_report import load_matching
-from dgreid.run.folder import CHECKPOINTS
+from dgreid.run.checkpoints import CHECKPOINTS
 
 
 def checkpoint_file(start: Path) -> Path:
@@ -30,23 +29,6 @@ def checkpoint_file(start: Path) -> Path:
     if not start.is_file():
         raise InputError(f"{start}: no such checkpoint; give a run folder or a .ckpt file")
     return start
-
-
-def read_checkpoint(path: Path) -> dict[str, object]:
-    """Reads a checkpoint without running code that it may hold.
-
-    Raises:
-        InputError: it is no checkpoint, is cut short, or holds more than tensors and plain values.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever the damaged bytes suggest
-        raise InputError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}): it is damaged or no checkpoint"
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a checkpoint with a state_dict")
-    return content
 
 
 def start_from(net: nn.Module, start: Path) -> None:
