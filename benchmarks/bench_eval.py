@@ -3,7 +3,8 @@
 Synthetic embeddings at the size of a benchmark. Each row is a fresh process; its time is the least of several, its peak
 the highest resident memory (GPU: allocated) above the level with the embeddings. The rows take turns in rounds. Rows of
 other libraries appear where these can be imported: by this interpreter, or by the one that ``--python`` names, which
-needs numpy, torch and those libraries. A row whose matrices exceed the free memory is left out. mAP must agree.
+needs numpy, torch and those libraries. A row whose matrices exceed the free memory is left out, and one that takes
+longer than its time limit is stopped: the table says so. mAP must agree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ from eval_rows import ROWS
 LIBRARIES = {"Open Metric Learning": "oml.functional.knn", "torchreid": "torchreid.reid.metrics"}
 BYTES_OF_PAIR = {"M3L's procedure": 20, "Open Metric Learning": 16, "torchreid": 20}  # of a query and a gallery image
 SAME = 1e-6  # mAP, between procedures that round differently
+OVER: dict[str, Any] = {"seconds": [], "peak_bytes": None, "figures": {}}
 PRODUCTS = ("numpy's product", "torch's product")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -37,14 +40,18 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--rounds", type=int, default=2, help="processes for each row (%(default)s)")
     parser.add_argument("--times", type=int, default=3, help="timings in each process (%(default)s)")
+    parser.add_argument("--limit", type=int, default=240, help="seconds that a row may take each time (%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU (%(default)s)")
     parser.add_argument("--python", default=sys.executable, help="interpreter for the rows of other libraries")
     parser.add_argument("--json", type=Path, help="also write what was measured here")
     arguments = parser.parse_args()
     rows = [row for row in arguments.rows if can_run(row, arguments)]
-    measured = [in_a_fresh_process(row, arguments) for _ in range(arguments.rounds) for row in rows]
-    found = {row: joined([one for name, one in measured if name == row and one]) for row in rows}
-    show({row: one for row, one in found.items() if one}, arguments)
+    measured: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
+    for row in rows * arguments.rounds:
+        if OVER not in measured[row] and (one := in_a_fresh_process(row, arguments)) is not None:
+            measured[row].append(one)
+    found = {row: joined(ones) for row, ones in measured.items() if ones}
+    show(found, arguments)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
@@ -77,24 +84,27 @@ def imports(interpreter: str, module: str) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def in_a_fresh_process(row: str, arguments: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
-    """What the row's own process measured; nothing if it failed."""
+def in_a_fresh_process(row: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """What the row's own process measured, ``OVER`` if it took too long; None if it failed."""
     print(f"{row} ...", file=sys.stderr, flush=True)
     interpreter = arguments.python if row in LIBRARIES else sys.executable
     script = Path(__file__).with_name("eval_rows.py")
-    command = [interpreter, str(script), row, arguments.size, str(arguments.times)]
+    command = [interpreter, str(script), row, arguments.size, str(arguments.times), str(arguments.limit)]
     environment = dict(os.environ) | dict.fromkeys(THREADS, str(arguments.threads))
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode == -signal.SIGALRM:
+        return OVER
     if done.returncode:
         print(f"{row}: its process ended with {done.returncode} (-9: out of memory)", file=sys.stderr)
-        return row, None
-    return row, json.loads(done.stdout.splitlines()[-1])
-
-
-def joined(ones: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """One row of several processes: all timings, the highest peak."""
-    if not ones:
         return None
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def joined(ones: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row of several processes: all timings, the highest peak; ``OVER`` if one of them took too long."""
+    if OVER in ones:
+        return OVER
     return {
         "seconds": [second for one in ones for second in one["seconds"]],
         "peak_bytes": max(one["peak_bytes"] for one in ones),
@@ -111,9 +121,10 @@ def show(found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> Non
     )
     if torch.cuda.is_available():
         print(f"GPU: {torch.cuda.get_device_name()}")
-    least = {row: min(one["seconds"]) for row, one in found.items()}
-    product = min((least[row] for row in PRODUCTS if row in least), default=None)
-    plain = least.get("M3L's procedure")
+    least = {row: min(one["seconds"], default=arguments.limit) for row, one in found.items()}
+    more = {row: "" if one["seconds"] else "> " for row, one in found.items()}
+    product = min((least[row] for row in PRODUCTS if row in least and not more[row]), default=None)
+    plain, more_than = least.get("M3L's procedure"), more.get("M3L's procedure")
     print("| | n | least s | most s | peak GB | / product | M3L's / this | mAP | rank-1 |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row, one in found.items():
@@ -121,11 +132,11 @@ def show(found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> Non
         cells = [
             row,
             len(one["seconds"]),
-            f"{least[row]:.3f}",
-            f"{max(one['seconds']):.3f}",
-            f"{one['peak_bytes'] / 1e9:.3f}",
-            f"{least[row] / base:.2f}" if base else "",
-            f"{plain / least[row]:.1f}" if plain and row not in PRODUCTS and one["figures"] else "",
+            f"{more[row]}{least[row]:.3f}",
+            f"{max(one['seconds']):.3f}" if one["seconds"] else "stopped",
+            f"{one['peak_bytes'] / 1e9:.3f}" if one["seconds"] else "",
+            f"{more[row]}{least[row] / base:.2f}" if base else "",
+            f"{more_than}{plain / least[row]:.1f}" if plain and row not in PRODUCTS and one["figures"] else "",
             *(f"{one['figures'][name]:.8f}" if one["figures"] else "" for name in ("mAP", "rank1")),
         ]
         print("| " + " | ".join(map(str, cells)) + " |")

@@ -1,13 +1,15 @@
-"""The rows of the retrieval benchmark, each measured in a process of its own: ``eval_rows.py <row> <size> <times>``.
+"""A row of the retrieval benchmark, in a process of its own: ``eval_rows.py <row> <size> <times> <limit>``.
 
-Prints JSON: seconds of each time, peak bytes above the embeddings, figures. Only numpy is imported for all rows, so
-that another library's row can run in that library's own environment.
+Prints JSON: seconds of each time, peak bytes above the embeddings, figures. A time that takes more than the limit
+(seconds) ends the process by SIGALRM. Only numpy is imported for all rows, so that another library's row can run in
+that library's own environment.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -23,12 +25,12 @@ WARM_QUERIES, WARM_GALLERY = 64, 1024
 
 
 def main() -> None:
-    name, size, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    name, size, times, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     problem = make_problem(*size_of(size))
-    print(json.dumps((measure_on_gpu if name.endswith("GPU") else measure)(ROWS[name], problem, times)))
+    print(json.dumps((measure_on_gpu if name.endswith("GPU") else measure)(ROWS[name], problem, times, limit)))
 
 
-def measure(row: Callable[[Problem], Figures], problem: Problem, times: int) -> dict:
+def measure(row: Callable[[Problem], Figures], problem: Problem, times: int, limit: int) -> dict:
     """Seconds, and the highest resident memory above the level with the embeddings, after a small warm-up."""
     row(beginning(problem))
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
@@ -36,13 +38,15 @@ def measure(row: Callable[[Problem], Figures], problem: Problem, times: int) -> 
     seconds: list[float] = []
     figures: Figures = {}
     while len(seconds) < times and sum(seconds) < ENOUGH_SECONDS:
+        signal.alarm(limit)  # nobody handles the signal: it ends a call of a library, too
         start = time.perf_counter()
         figures = row(problem)
         seconds.append(time.perf_counter() - start)
+        signal.alarm(0)
     return {"seconds": seconds, "peak_bytes": resident("VmHWM") - before, "figures": figures}
 
 
-def measure_on_gpu(row: Callable[[Problem], Figures], problem: Problem, times: int) -> dict:
+def measure_on_gpu(row: Callable[[Problem], Figures], problem: Problem, times: int, limit: int) -> dict:
     """The same with the embeddings on the GPU, and the memory allocated there."""
     import torch
 
@@ -54,10 +58,12 @@ def measure_on_gpu(row: Callable[[Problem], Figures], problem: Problem, times: i
     before = torch.cuda.memory_allocated()
     seconds, figures = [], {}
     for _ in range(times):
+        signal.alarm(limit)
         start = time.perf_counter()
         figures = row(there)
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
+        signal.alarm(0)
     return {"seconds": seconds, "peak_bytes": torch.cuda.max_memory_allocated() - before, "figures": figures}
 
 
