@@ -92,7 +92,9 @@ def checked_block(block: ScoreBlock, start: int, stop: int, gallery_size: int) -
             f"{(stop - start, gallery_size)}: a row for each query, a column for each gallery image"
         )
     if isinstance(scores, Tensor) and on_accelerator(scores):
-        return scores.detach() if scores.dtype in (torch.float32, torch.float64) else scores.detach().float()
+        if scores.dtype in (torch.float32, torch.float64):
+            return scores.detach()
+        return scores.detach().float() if scores.is_floating_point() else scores.double()
     numbers = as_numbers(scores)
     return numbers if numbers.dtype in (np.float32, np.float64) else numbers.astype(np.float64)
 

@@ -262,6 +262,13 @@ def test_similarities_of_any_type_are_ranked_as_they_are(dtype):
     assert_as_defined(evaluate_similarities(scores, query, gallery), scores.astype(float), query, gallery)
 
 
+@pytest.mark.parametrize("evaluate", [evaluate_similarities, on_device(evaluate_similarities)])
+def test_large_integers_are_not_rounded_into_ties(evaluate):
+    scores, query, gallery = problem(11)
+    integers = 2**40 + np.argsort(np.argsort(scores, axis=1), axis=1)
+    assert_equal_results(evaluate(integers, query, gallery), evaluate(scores, query, gallery))
+
+
 @ENTRIES
 def test_lists_are_taken(evaluate):
     scores, query, gallery = problem(12, levels=4)
