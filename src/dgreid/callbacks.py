@@ -90,8 +90,13 @@ class UnfinishedEpoch(Callback):
     """Lets a run that was saved within an epoch be resumed there.
 
     Lightning counts an epoch that ``max_steps`` cut as over: the resumed run would train the next one in full, at the
-    old learning rate. And it counts the batch that was fetched when a checkpoint was written before its step.
+    old learning rate. It counts the batch that was fetched when a checkpoint was written before its step. And with
+    ``max_steps`` it takes a run for one without epochs, which then is over with the epoch that it was saved after.
     """
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """A run has epochs, also one with ``max_steps``."""
+        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign] # no public switch
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]

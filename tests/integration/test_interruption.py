@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
-from interrupted_runs import BrokenOffError, assert_same_run, at_step, break_off, checkpoint
+from interrupted_runs import (
+    BrokenOffError,
+    assert_same_run,
+    at_step,
+    break_off,
+    checkpoint,
+    curves,
+    send,
+)
 from small_runs import strategies, train_small
 
+from dgreid.run.interruption import Interrupted
+
 RUN = ("epochs=3", "steps_per_epoch=4", "optim.lr=1e-3", "data.transform.random_erasing=0.5")
-EVALUATED = (*RUN, "holdout=0.25", "evaluate_every=1", "selection=source")
+EVALUATED = (*RUN, "strategy=fb", "holdout=0.25", "evaluate_every=1", "selection=source")
 EACH_STEP = "checkpoint_every=1 step"
+GO_ON = "resume=true"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +39,11 @@ def uninterrupted(data_root, tmp_path_factory):
     return of
 
 
+def rows(folder):
+    result = json.loads((folder / "result.json").read_text())
+    return result["rows"], result["selection_scores"]
+
+
 @pytest.mark.parametrize("strategy", strategies())
 def test_killed_within_an_epoch(strategy, data_root, tmp_path, monkeypatch, uninterrupted):
     run = (*RUN, f"strategy={strategy}")
@@ -34,5 +53,85 @@ def test_killed_within_an_epoch(strategy, data_root, tmp_path, monkeypatch, unin
             train_small(data_root, tmp_path / "run", *run, EACH_STEP)
     assert checkpoint(tmp_path / "run")["global_step"] == 6
     assert checkpoint(tmp_path / "run", "previous")["global_step"] == 5
-    train_small(data_root, tmp_path / "run", *run, EACH_STEP, "resume=true")
+    train_small(data_root, tmp_path / "run", *run, EACH_STEP, GO_ON)
     assert_same_run(tmp_path / "run", uninterrupted(*run), 12)
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_killed_anywhere(step, data_root, tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(patch, step, "optimizer_step", break_off)
+        with pytest.raises(BrokenOffError):
+            train_small(data_root, tmp_path / "run", *EVALUATED, EACH_STEP)
+    train_small(data_root, tmp_path / "run", *EVALUATED, GO_ON)
+    whole = uninterrupted(*EVALUATED)
+    assert_same_run(tmp_path / "run", whole, 12)
+    assert rows(tmp_path / "run") == rows(whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
+@pytest.mark.parametrize(("step", "saved"), [(0, 1), (5, 6), (7, 8)])
+def test_a_signal_saves_the_step_and_stops(
+    number, code, step, saved, data_root, tmp_path, monkeypatch, capsys, uninterrupted
+):
+    run, before = (*RUN, "strategy=fb"), signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        at_step(patch, step, "training_step", send(number))
+        with pytest.raises(Interrupted) as stopped:
+            train_small(data_root, tmp_path / "run", *run)
+    assert stopped.value.code == code
+    assert signal.getsignal(number) == before
+    assert checkpoint(tmp_path / "run")["global_step"] == saved
+    assert len(curves(tmp_path / "run")) == saved
+    train_small(data_root, tmp_path / "run", *run, GO_ON)
+    assert_same_run(tmp_path / "run", uninterrupted(*run), 12)
+
+
+@pytest.mark.parametrize("place", ["validation_step", "on_validation_epoch_end"])
+def test_a_signal_ends_an_evaluation_at_once(place, data_root, tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(patch, 8, place, send(signal.SIGTERM))
+        with pytest.raises(Interrupted):
+            train_small(data_root, tmp_path / "run", *EVALUATED)
+    assert checkpoint(tmp_path / "run")["global_step"] == 7
+    train_small(data_root, tmp_path / "run", *EVALUATED, GO_ON)
+    whole = uninterrupted(*EVALUATED)
+    assert_same_run(tmp_path / "run", whole, 12)
+    assert rows(tmp_path / "run") == rows(whole)
+
+
+def test_a_signal_in_the_step_before_an_evaluation_does_not_wait_for_it(data_root, tmp_path, monkeypatch):
+    def evaluates(module):
+        raise AssertionError("an evaluation began")
+
+    at_step(monkeypatch, 7, "training_step", send(signal.SIGTERM))
+    at_step(monkeypatch, 8, "on_validation_epoch_start", evaluates)
+    with pytest.raises(Interrupted):
+        train_small(data_root, tmp_path / "run", *EVALUATED)
+    assert checkpoint(tmp_path / "run")["global_step"] == 7
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step(data_root, tmp_path, monkeypatch):
+    def twice(module):
+        send(signal.SIGINT)(module)
+        send(signal.SIGINT)(module)
+
+    at_step(monkeypatch, 5, "training_step", twice)
+    with pytest.raises(SystemExit) as stopped:
+        train_small(data_root, tmp_path / "run", *RUN, "strategy=fb")
+    assert isinstance(stopped.value.__context__, KeyboardInterrupt)
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+@pytest.mark.parametrize("steps", [4, 8, 10])
+def test_a_run_cut_by_max_steps_is_the_same_after_a_kill(steps, data_root, tmp_path, monkeypatch, uninterrupted):
+    run = (*EVALUATED, f"trainer.max_steps={steps}")
+    for step in (steps - 1, steps - 3):
+        folder = tmp_path / str(step)
+        with monkeypatch.context() as patch:
+            at_step(patch, step, "training_step", break_off)
+            with pytest.raises(BrokenOffError):
+                train_small(data_root, folder, *run)
+        train_small(data_root, folder, *run, GO_ON)
+        assert_same_run(folder, uninterrupted(*run), steps)
+        assert rows(folder) == rows(uninterrupted(*run))
