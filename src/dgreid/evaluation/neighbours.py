@@ -27,14 +27,13 @@ from dgreid.evaluation.similarity import ScoreBlock
 try:
     import faiss
 except ImportError as missing:
-    raise InputError(
-        f"faiss cannot be imported ({missing}); pip install faiss-gpu (Linux, x86-64; needs no GPU) or faiss-cpu"
-    ) from missing
+    raise InputError(f"faiss cannot be imported ({missing}); pip install faiss-gpu (Linux) or faiss-cpu") from missing
 
 Device: TypeAlias = Literal["cpu", "gpu", "auto"]
 Progress: TypeAlias = Callable[[int], None]
 
 MOST_NEIGHBOURS_ON_GPU = 2048
+NO_OTHER_FILES = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR  # else one could name a file to be written to
 
 _callers: set[int] = set()
 
@@ -134,7 +133,8 @@ class NeighbourIndex:
         # Inverted files are left on disk by the one flag, vectors and graphs by the other.
         flag = (faiss.IO_FLAG_MMAP if cells(kind) else faiss.IO_FLAG_MMAP_IFC) if memory_map else 0
         with _at_work(threads, str(path), "build it again"):
-            index = faiss.read_index(str(path), flag)
+            faiss.set_deserialization_vector_byte_limit(path.stat().st_size + 2**28)  # not what it claims
+            index = faiss.read_index(str(path), flag | NO_OTHER_FILES)
         probe = RecallProbe(**arrays) if arrays else None
         loaded = cls(index, probe, kind=kind, float16=settings["float16"], device=device, threads=threads)
         loaded.memory_mapped = memory_map

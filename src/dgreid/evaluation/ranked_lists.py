@@ -19,6 +19,7 @@ from dgreid.types import ReIDRecord, SameCamera
 
 COLUMNS = ("path", "identity", "camera", "AP", "first_rank")
 MOST_IGNORED = 3
+FORMULA = ("=", "+", "-", "@", "|", "%", "\t", "\r", "\n")
 
 
 class RankedQuery(NamedTuple):
@@ -127,14 +128,23 @@ def write_queries(path: Path, records: Sequence[ReIDRecord], result: RetrievalRe
         raise InputError(f"{len(records)} images but figures of {len(result.valid)} queries; give one image each")
 
     def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        # Names of files need not be text: bytes that are none are kept.
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.writer(file, lineterminator="\n")
+            quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
             table.writerow(COLUMNS)
             for record, *figures in zip(
                 records, result.average_precision, result.first_rank, result.valid, strict=True
             ):
                 precision, first_rank, valid = figures
                 told = (repr(float(precision)), int(first_rank)) if valid else ("", "")
-                table.writerow((record.path, record.identity, record.camera, *told))
+                # A lone \r is a line's end to readers and spreadsheets, and is not quoted by itself.
+                row = table if "\r" not in str(record.path) else quoting
+                row.writerow((_no_formula(record.path), record.identity, record.camera, *told))
 
     return write_atomically(path, write)
+
+
+def _no_formula(path: Path) -> str:
+    """The path, as another name of the same file where a spreadsheet would take its name for a formula."""
+    return f"./{path}" if str(path).startswith(FORMULA) else str(path)

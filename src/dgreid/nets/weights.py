@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dgreid.archives import require_reasonable_size
 from dgreid.errors import InputError, nearest
 from dgreid.nets.ibn import InstanceBatchNorm
 from dgreid.nets.names import BACKBONE, own_names
@@ -73,8 +74,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        require_reasonable_size(path)
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is no weights file, or holds Python objects besides tensors, which could run code and are not "

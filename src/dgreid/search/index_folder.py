@@ -206,8 +206,10 @@ def read_embeddings(file: Path, images: int) -> NDArray[Any]:
     """
     try:
         embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header can end in almost any error of its parsers
         raise InputError(f"{file} is damaged or missing ({error}); make the index anew") from error
+    if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype.kind != "f":
+        raise InputError(f"{file} is damaged (no rows of floating point numbers); make the index anew")
     if len(embeddings) != images:
         raise InputError(f"{file} has {len(embeddings)} rows, listed are {images}; make the index anew")
     return cast(NDArray[Any], embeddings)
@@ -236,10 +238,10 @@ def _check(metadata: Metadata) -> None:
         if wrong := [value for value in values if type(value) is not kind]:
             raise ValueError(f"{wrong[0]!r} is no {kind.__name__}")
     for name in files:
-        if Path(name).name != name or {"\0", "\\"} & set(name):
+        if Path(name).name != name or name in ("", "..") or {"\0", "\\"} & set(name):
             raise ValueError(f"{name!r} is no name of a file in this folder")
-    if min(counts) < 1:
-        raise ValueError("a count is below 1")
+    if not metadata.parts or min(counts) < 1:
+        raise ValueError("no images")
 
 
 def _read_metadata(folder: Path) -> Metadata:

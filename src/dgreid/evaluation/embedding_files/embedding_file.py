@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dgreid.archives import require_reasonable_size
 from dgreid.errors import InputError
 from dgreid.evaluation.labels import Numbers
 from dgreid.files import write_atomically
@@ -130,6 +131,7 @@ def _read_arrays(path: Path) -> dict[str, Numbers]:
             raise InputError(
                 f"{path} is no {SUFFIX} file, or its end is missing; write one with numpy.savez, or copy it again"
             )
+        require_reasonable_size(path)
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in NEEDED if name not in archive.files]
             if missing:

@@ -11,13 +11,13 @@ import json
 import os
 import re
 import struct
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dgreid.archives import require_reasonable_size
 from dgreid.errors import InputError
 from dgreid.evaluation.labels import Numbers
 from dgreid.files import write_atomically
@@ -25,6 +25,8 @@ from dgreid.files import write_atomically
 LETTERS = b"DGREIDIX"
 END = struct.Struct("<Q8s")
 FORMAT = 1
+SETTINGS = {"kind": str, "float16": bool, "parameters": str, "recall": list}
+PROBE = {"vectors": ("f4", 2), "own": ("i8", 1), "scores": ("f4", 2), "indices": ("i8", 2)}
 
 
 def write_with_note(
@@ -65,16 +67,37 @@ def read_note(path: Path) -> tuple[dict[str, Any], dict[str, Numbers]]:
     Raises:
         InputError: there is no such file, it does not end in a note, or in one of another format.
     """
-    archive = io.BytesIO(_archive(path))
+    archive = _archive(path)
     try:
-        with np.load(archive, allow_pickle=False) as stored:
+        require_reasonable_size(io.BytesIO(archive))
+        with np.load(io.BytesIO(archive), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         settings = json.loads(str(arrays.pop("settings")))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        form = settings["format"]
+        if form == FORMAT:
+            _check(settings, arrays)
+    except Exception as error:  # a damaged archive can end in almost any error of its parsers
         raise InputError(f"{path} is damaged ({error}); build it again") from error
-    if settings["format"] != FORMAT:
-        raise InputError(f"{path} has format {settings['format']}, this version reads {FORMAT}; build it again")
+    if form != FORMAT:
+        raise InputError(f"{path} has format {form}, this version reads {FORMAT}; build it again")
     return settings, arrays
+
+
+def _check(settings: Mapping[str, Any], arrays: Mapping[str, Numbers]) -> None:
+    """Refuses settings and arrays of another kind.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for name, kind in SETTINGS.items():
+        if type(settings[name]) is not kind:
+            raise ValueError(f"{name} is {settings[name]!r}")
+    at_1, at_10, queries = settings["recall"]
+    if not isinstance(at_1 + at_10, float) or type(queries) is not int:
+        raise ValueError(f"recall is {settings['recall']}")
+    shapes = {name: (array.dtype, array.ndim) for name, array in arrays.items()}
+    if arrays and shapes != {name: (np.dtype(kind), ndim) for name, (kind, ndim) in PROBE.items()}:
+        raise ValueError(f"arrays are {shapes}")
 
 
 def _archive(path: Path) -> bytes:
