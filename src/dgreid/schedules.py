@@ -40,10 +40,15 @@ def warmup_multi_step(
         warmup_factor: factor in epoch 0.
 
     Raises:
-        InputError: if the milestones do not ascend.
+        InputError: if the milestones do not ascend from 1 on, or a factor is not in 0..1.
     """
-    if list(milestones) != sorted(set(milestones)):
-        raise InputError(f"milestones={list(milestones)} must ascend without repetition, such as [30, 50].")
+    if list(milestones) != sorted(set(milestones)) or min(milestones, default=1) < 1:
+        raise InputError(f"milestones={list(milestones)} must ascend from 1 on without repetition, such as [30, 50].")
+    for name, factor in (("gamma", gamma), ("warmup_factor", warmup_factor)):
+        if not 0 <= factor <= 1:
+            raise InputError(f"{name}={factor} must lie in 0..1: what multiplies the learning rate.")
+    if warmup_epochs < 0:
+        raise InputError(f"warmup_epochs={warmup_epochs} must not be negative; 0 starts at the full rate.")
     return LambdaLR(
         optimizer,
         lambda epoch: warmup_multi_step_factor(epoch, milestones, gamma, warmup_epochs, warmup_factor),

@@ -25,6 +25,8 @@ from dgreid.types import DomainInfo, ReIDBatch, ReIDRecord, SameCamera
 
 Loader = DataLoader[ReIDBatch]
 
+LARGEST_CROP = 4_096  # pixels on a side
+
 
 class DomainDataModule(LightningDataModule):
     """One domain, as a source or as a target; usable on its own.
@@ -47,6 +49,9 @@ class DomainDataModule(LightningDataModule):
         seed: the run's seed.
         holdout: share of the training identities kept out of training.
         same_camera: the camera rule of evaluations, under which a query must have a match.
+
+    Raises:
+        InputError: a size out of its range.
     """
 
     def __init__(
@@ -84,8 +89,15 @@ class DomainDataModule(LightningDataModule):
         self.seed = seed
         self.holdout = holdout
         self.same_camera: SameCamera = same_camera
-        if min(height, width) < 1:
-            raise InputError(f"crops of {height}x{width} pixels; height and width must be at least 1")
+        if min(height, width) < 1 or max(height, width) > LARGEST_CROP:
+            raise InputError(
+                f"crops of {height}x{width} pixels; height and width must be at least 1 and at most {LARGEST_CROP:,}"
+            )
+        if self.transform.pad >= min(height, width):
+            raise InputError(
+                f"transform.pad={self.transform.pad} on crops of {height}x{width} pixels: it could leave nothing of an "
+                f"image; it must be below {min(height, width)}"
+            )
         if test_batch_size < 1:
             raise InputError(f"test_batch_size={test_batch_size} must be at least 1")
 

@@ -14,6 +14,8 @@ from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
 
 Sampling = Literal["cross_camera", "uniform"]
 
+MOST_IMAGES = 1_024  # of an identity in a batch; more is a mistake that would fill the memory
+
 
 class BatchPlan(NamedTuple):
     """What one rank reads for one step.
@@ -111,14 +113,18 @@ class IdentitySampler:
     def _check(self, world_size: int) -> None:
         if self.identities_per_batch < 1 or self.images_per_identity < 1:
             raise InputError(
-                f"a batch of {self.identities_per_batch} identities x {self.images_per_identity} images; "
-                "both must be at least 1"
+                f"a batch of {self.identities_per_batch} identities x {self.images_per_identity} images; both "
+                "(identities_per_batch, images_per_identity) must be at least 1"
             )
         if self.identities_per_batch % world_size:
             multiple = world_size * (1 + self.identities_per_batch // world_size)
             raise InputError(
                 f"identities_per_batch={self.identities_per_batch} on {world_size} processes: it is the number over "
                 f"all processes and must be a multiple of theirs; set it to {multiple}"
+            )
+        if self.images_per_identity > MOST_IMAGES:
+            raise InputError(
+                f"images_per_identity={self.images_per_identity}: at most {MOST_IMAGES:,}; 4 is what the releases take"
             )
         if len(self.images) < self.identities_per_batch:
             raise InputError(

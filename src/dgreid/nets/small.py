@@ -9,6 +9,8 @@ from dgreid.errors import InputError
 from dgreid.nets.reid import NeckBias, ReIDNet
 from dgreid.nets.weights import load_initial_weights
 
+WIDEST = 1_024  # of the first stage; the last layer alone has 5 GB then
+
 
 def residual_block(channels_in: int, channels_out: int, stride: int) -> BasicBlock:
     """Two 3x3 convolutions; the shortcut is a strided 1x1 convolution with its own norm."""
@@ -59,10 +61,10 @@ def small(
         load_bn_statistics: whether running means and variances are taken from the file.
 
     Raises:
-        InputError: if the width is below 1, or the file is not there, not readable, or not of this net.
+        InputError: if the width is below 1 or above 1,024, or the file is not there, not readable, or not of this net.
     """
-    if width < 1:
-        raise InputError(f"width={width} must be at least 1: the channels of the first stage.")
+    if not 1 <= width <= WIDEST:
+        raise InputError(f"width={width} must be at least 1 and at most {WIDEST:,}: the channels of the first stage.")
     trunk = SmallTrunk(width)
     initialise_convolutions(trunk)
     net = ReIDNet(trunk, 8 * width, neck_bias)

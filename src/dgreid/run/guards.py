@@ -15,6 +15,7 @@ from dgreid.nonfinite import OnNonFinite
 from dgreid.run.compose import conf_folder
 from dgreid.run.processes import check_processes
 from dgreid.run.saving import checkpoint_interval
+from dgreid.run.values import check_values
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
@@ -23,6 +24,7 @@ STYLES = ("loss_style", "memory_style")
 EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
 SCALED = ("16-mixed", "16")  # losses are scaled, so that gradients in float16 do not vanish
 ENOUGH_DIGITS = ("32-true", "32", "64-true", "64", "bf16-mixed")  # for inner steps
+MOST_WORKERS = 1_024  # more is a mistake that would exhaust the machine
 LARGEST_SEED = 2**62  # torch takes 64 bits
 
 
@@ -47,6 +49,7 @@ def check_training(config: DictConfig) -> None:
     Raises:
         InputError: the first value that breaks its rule.
     """
+    check_values(config)
     names(config.sources, "sources")
     names(config.target, "target")
     check_one_of("use", config.use, USES)
@@ -73,11 +76,11 @@ def check_training(config: DictConfig) -> None:
     clip = config.trainer.get("gradient_clip_val")
     if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise InputError(f"trainer.gradient_clip_val={clip}: a number above 0, or null for no clipping")
+    check_one_of("on_nonfinite", config.on_nonfinite, get_args(OnNonFinite))
     max_steps = config.trainer.get("max_steps", -1)
     if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
         raise InputError(f"trainer.max_steps={max_steps}: a whole number of at least 1, or -1 for all epochs")
     check_one_of("batch_statistics", config.batch_statistics, get_args(BatchStatistics))
-    check_one_of("on_nonfinite", config.on_nonfinite, get_args(OnNonFinite))
     checkpoint_interval(config.checkpoint_every)
     check_workers(config.data.workers, "data.workers")
     check_styles(config)
@@ -178,8 +181,10 @@ def check_workers(workers: object, key: str) -> None:
     Raises:
         InputError: it is none.
     """
-    if not isinstance(workers, int) or workers < 0:
-        raise InputError(f"{key}={workers}: a whole number, not negative; 0 loads in the main process")
+    if type(workers) is not int or not 0 <= workers <= MOST_WORKERS:
+        raise InputError(
+            f"{key}={workers}: a whole number, not negative and at most {MOST_WORKERS:,}; 0 loads in the main process"
+        )
 
 
 def check_start(init: str | None) -> None:
@@ -193,7 +198,7 @@ def check_start(init: str | None) -> None:
 
 
 def _positive_integer(value: object, key: str) -> None:
-    if not isinstance(value, int) or value < 1:
+    if type(value) is not int or value < 1:  # true is an int, too
         raise InputError(f"{key}={value}: a whole number of at least 1")
 
 
