@@ -16,6 +16,7 @@ from dgreid.evaluation.embedding_files.embedding_file import read_embeddings
 from dgreid.export.weights_file import load_exported
 from dgreid.nets.small import small
 from dgreid.nets.weights import read_state_dict
+from dgreid.run.checkpoints import read_checkpoint
 from dgreid.run.load import load_run
 from dgreid.run.warm_start import start_from
 
@@ -111,7 +112,7 @@ def bomb(path, names, inside=2**29):
 def test_archives_that_would_fill_all_memory(tmp_path):
     path = bomb(tmp_path / "bomb.npz", ["embedding.npy", "identity.npy", "camera.npy", "split.npy"])
     assert path.stat().st_size < 2**22
-    for read in (read_embeddings, read_state_dict):
+    for read in (read_embeddings, read_state_dict, read_checkpoint):
         with pytest.raises(InputError, match=r"bomb\.npz has .* MB and would unpack to 537 MB"):
             read(path)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Crops = Literal["detected", "labeled"]
 IMAGES_PER_VIEW = 5
+MOST_VALUES = 3 * 2**26  # of an image; a file of some hundred bytes can say that it has any number
 HTML_BEGINNINGS = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _open_files: dict[str, h5py.File] = {}
 
@@ -87,6 +89,8 @@ def read_mat_image(path: Path) -> NDArray[np.uint8]:
         # MATLAB stores column-major: every array arrives with its axes reversed.
         cells = file[file[crops][0][int(pair) - 1]]
         image = file[cells[int(number) - 1, int(person) - 1]]
+        if image.size > MOST_VALUES:
+            raise ValueError(f"{image.shape}")
         pixels: NDArray[np.uint8] = np.ascontiguousarray(image[()].T)
     except (KeyError, IndexError, ValueError) as error:
         raise DatasetError(f"{path} names no image of {mat.name}: <crops>/<pair>/<person>/<number>") from error
@@ -103,7 +107,7 @@ def mat_crops(mat: Path, crops: Crops) -> list[CropName]:
     Raises:
         DatasetError: the file is missing, a web page, damaged, or without these crops.
     """
-    with _open(mat) as file:
+    with _reading(mat) as file:
         return [
             CropName(pair, person, number)
             for pair, cells in enumerate(_cells(file, mat, crops), start=1)
@@ -119,7 +123,7 @@ def mat_people(mat: Path) -> list[int]:
     Raises:
         DatasetError: as ``mat_crops``.
     """
-    with _open(mat) as file:
+    with _reading(mat) as file:
         return [cells.shape[1] for cells in _cells(file, mat, "labeled")]
 
 
@@ -129,7 +133,7 @@ def mat_test_sets(mat: Path) -> list[list[tuple[int, int]]]:
     Raises:
         DatasetError: as ``mat_crops``.
     """
-    with _open(mat) as file:
+    with _reading(mat) as file:
         return [[(int(pair), int(person)) for pair, person in cells.T] for cells in _cells(file, mat, "testsets")]
 
 
@@ -141,6 +145,17 @@ def _open(mat: Path) -> h5py.File:
         return h5py.File(mat, "r")
     except OSError as error:
         raise DatasetError(f"{mat} is no MATLAB 7.3 file, or was cut off ({error}); download it again") from error
+
+
+@contextmanager
+def _reading(mat: Path) -> Iterator[h5py.File]:
+    with _open(mat) as file:
+        try:
+            yield file
+        except DatasetError:
+            raise
+        except Exception as error:  # HDF5 and h5py raise whatever the damaged bytes suggest
+            raise DatasetError(f"{mat} is damaged, or is not CUHK03's cuhk-03.mat ({error!r})") from error
 
 
 def _opened(mat: Path) -> h5py.File:

@@ -15,6 +15,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_warn
 
+from dgreid.archives import require_reasonable_size
 from dgreid.errors import InputError
 from dgreid.files import second_name, write_atomically
 
@@ -31,12 +32,15 @@ def read_checkpoint(path: Path) -> dict[str, object]:
             written by a newer version.
     """
     try:
+        require_reasonable_size(path)
         if zipfile.is_zipfile(path):  # not so the files of old versions of torch, which may be read, too
             with zipfile.ZipFile(path) as archive:
                 altered = archive.testzip()
             if altered is not None:
                 raise zipfile.BadZipFile(f"wrong checksum of {altered}")
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # the unpickler raises whatever the damaged bytes suggest
         raise InputError(
             f"{path} cannot be read as a checkpoint ({type(error).__name__}): it is damaged or no checkpoint"

@@ -44,7 +44,7 @@ def read_list(file: Path, subset: Subset) -> list[SearchImage]:
                     path = folder / Path(_cell(line, "path")).expanduser()
                     images.append(SearchImage(str(path), _cell(line, "identity"), _cell(line, "camera")))
                 wrong += split != subset
-    except (OSError, csv.Error) as error:
+    except (OSError, csv.Error, RuntimeError) as error:  # RuntimeError: ~ and the name of nobody
         raise InputError(f"{file} cannot be read as a CSV file: {error}") from error
     if not images:
         others = f"; its {wrong} images have another split: leave the column out to take all" if wrong else ""

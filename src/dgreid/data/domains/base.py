@@ -194,5 +194,5 @@ def list_hash(records: Iterable[ReIDRecord], root: Path) -> str:
     digest = hashlib.sha256()
     for record in records:
         path = record.path.relative_to(root).as_posix()
-        digest.update(f"{path} {record.identity} {record.camera}\n".encode())
+        digest.update(f"{path} {record.identity} {record.camera}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dgreid.data.domains.base import SUBSETS, DatasetError, Domain, Subset
+from dgreid.data.domains.files import whole_number
 from dgreid.data.domains.published import in_data_root
 from dgreid.errors import InputError, nearest
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
@@ -99,15 +100,22 @@ class CSVDomain(Domain):
 
     @cached_property
     def _rows(self) -> list[Row]:
-        with self.table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            missing = {"path", "identity", "split"} - set(reader.fieldnames or ())
-            if missing:
-                raise DatasetError(
-                    f"{self.name}: {self.table} has the columns {reader.fieldnames}; {sorted(missing)} are missing. "
-                    f"The first line must be {','.join(COLUMNS)}"
-                )
-            return [self._row(reader.line_num, line) for line in reader]
+        try:
+            with self.table.open(newline="", encoding="utf-8-sig") as file:
+                return self._read(csv.DictReader(file, skipinitialspace=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(
+                f"{self.name}: {self.table} cannot be read as a CSV file in UTF-8 ({error}); save it so"
+            ) from error
+
+    def _read(self, reader: csv.DictReader[str]) -> list[Row]:
+        missing = {"path", "identity", "split"} - set(reader.fieldnames or ())
+        if missing:
+            raise DatasetError(
+                f"{self.name}: {self.table} has the columns {reader.fieldnames}; {sorted(missing)} are missing. "
+                f"The first line must be {','.join(COLUMNS)}"
+            )
+        return [self._row(reader.line_num, line) for line in reader]
 
     def _row(self, number: int, line: Mapping[str, str | None]) -> Row:
         path, identity, camera, split = ((line.get(column) or "").strip() for column in COLUMNS)
@@ -117,12 +125,15 @@ class CSVDomain(Domain):
         if subset is None:
             hint = nearest(split, SUBSETS)
             raise DatasetError(f"{self.name}: line {number} of {self.table} has the split {split!r}; {hint}")
-        return Row(self.table.parent / Path(path).expanduser(), identity, camera, subset)
+        try:
+            return Row(self.table.parent / Path(path).expanduser(), identity, camera, subset)
+        except RuntimeError as error:  # ~ and the name of nobody
+            raise DatasetError(f"{self.name}: line {number} of {self.table} has the path {path!r}: {error}") from error
 
 
 def _numbers(names: set[str]) -> dict[str, int]:
     """Whole numbers as they are; if any is none, all are numbered in sorted order."""
     try:
-        return {name: int(name) for name in names}
+        return {name: whole_number(name) for name in names}
     except ValueError:
         return {name: number for number, name in enumerate(sorted(names))}

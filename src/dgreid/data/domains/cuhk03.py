@@ -10,6 +10,7 @@ from typing import Any, get_args
 from dgreid.data.cuhk03_mat import Crops, mat_people, mat_test_sets
 from dgreid.data.domains import cuhk03_release as release
 from dgreid.data.domains.base import Counts, DatasetError, Subset
+from dgreid.data.domains.files import require_below
 from dgreid.data.domains.published import PublishedDomain
 from dgreid.errors import InputError
 from dgreid.types import ReIDRecord
@@ -80,28 +81,48 @@ class CUHK03(PublishedDomain):
         meta = _load_json(self.root / "meta.json", self.name)
         splits = _load_json(self.root / "splits.json", self.name)
         try:
-            folder = self.root / "images"
-            people = [[[folder / name for name in names] for names in cameras] for cameras in meta["identities"]]
+            people = [[[self._image(name) for name in names] for names in cameras] for cameras in meta["identities"]]
             split = splits[self.split]
-            return people, {part: [int(i) for i in split[part]] for part in ("trainval", "query", "gallery")}
-        except (KeyError, IndexError, TypeError) as error:
+            parts = {part: [int(i) for i in split[part]] for part in ("trainval", "query", "gallery")}
+            if any(not 0 <= i < len(people) for rows in parts.values() for i in rows):
+                raise IndexError(f"a split names people beyond the {len(people)} there are")
+            return people, parts
+        except InputError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise DatasetError(
                 f"{self.name}: meta.json must hold identities[person][camera] = file names and splits.json a list of "
                 f"{SPLITS} {{trainval, query, gallery}}; {self.root} has something else ({error!r})"
             ) from error
 
+    def _image(self, name: str) -> Path:
+        require_below(name, f"{self.root / 'meta.json'}", self.name)
+        return self.root / "images" / name
+
     def _read_mat(self) -> tuple[list[Cameras], Mapping[str, list[int]]]:
         mat = self.root / release.MAT
         sizes = mat_people(mat)
-        first = [sum(sizes[:pair]) for pair in range(len(sizes))]
-        people: list[Cameras] = [[[], []] for _ in range(sum(sizes))]
+        pairs = [(pair, person) for pair, size in enumerate(sizes, start=1) for person in range(1, size + 1)]
+        numbers = {one: number for number, one in enumerate(pairs)}
+        people: list[Cameras] = [[[], []] for _ in numbers]
         # Labeled before detected, so that the last image of a camera is the one that meta.json has last.
         for crops in sorted(get_args(Crops), reverse=True):
             for stem, path in sorted(release.list_crops(self.root, crops, self.name).items()):
-                pair, person, view, _ = (int(part) for part in stem.split("_"))
-                people[first[pair - 1] + person - 1][view - 1].append(path)
-        test = sorted(first[pair - 1] + person - 1 for pair, person in mat_test_sets(mat)[self.split])
+                pair, person, view = release.crop_numbers(stem, path, self.name)
+                people[self._numbered(numbers, pair, person)][view - 1].append(path)
+        test_sets = mat_test_sets(mat)
+        if len(test_sets) <= self.split:
+            raise DatasetError(f"{self.name}: {mat} has {len(test_sets)} splits, asked for is split {self.split}")
+        test = sorted(self._numbered(numbers, pair, person) for pair, person in test_sets[self.split])
         return people, {"trainval": sorted(set(range(len(people))) - set(test)), "query": test, "gallery": test}
+
+    def _numbered(self, numbers: Mapping[tuple[int, int], int], pair: int, person: int) -> int:
+        if (pair, person) not in numbers:
+            raise DatasetError(
+                f"{self.name}: {self.root} names person {person} of pair {pair}, whom {release.MAT} does not have; "
+                "its files are of different copies"
+            )
+        return numbers[pair, person]
 
 
 def _of(people: list[Cameras], identities: Iterable[int]) -> list[tuple[int, int, list[Path]]]:
@@ -117,5 +138,5 @@ def _load_json(path: Path, domain: str) -> Any:
         raise DatasetError(f"{domain}: the list {path} is missing; it belongs beside images/")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DatasetError(f"{domain}: {path} is not JSON ({error}); it may be cut off, copy it again") from error

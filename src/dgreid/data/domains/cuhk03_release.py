@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dgreid.data.domains.files import image_files
 RELEASE = "cuhk03_release"
 MAT = "cuhk-03.mat"
 PLACES = ("cuhk03", RELEASE)
+CROP_NAME = re.compile(r"([1-9]\d{0,2})_(?!0+_)(\d{3,6})_([12])_\d{2,6}")
 OBTAIN = "on request from CUHK (a form on the authors' page)"
 
 
@@ -50,6 +52,19 @@ def list_crops(root: Path, crops: Crops, domain: str) -> Mapping[str, Path]:
     return {name.stem: name.path_in(mat, crops) for name in mat_crops(mat, crops)}
 
 
+def crop_numbers(stem: str, path: Path, domain: str) -> tuple[int, int, int]:
+    """Pair, person and view of ``<pair>_<person>_<view>_<number>``, all from 1; the protocols' camera is the view.
+
+    Raises:
+        DatasetError: it is no such name.
+    """
+    found = CROP_NAME.fullmatch(stem)
+    if found is None:
+        raise DatasetError(f"{domain}: {path} is not named as a crop of CUHK03 is (1_001_1_01); remove it")
+    pair, person, view = (int(number) for number in found.groups())
+    return pair, person, view
+
+
 def read_new_protocol(root: Path, crops: Crops, domain: str) -> Mapping[Subset, list[tuple[str, int]]]:
     """The 767/700 split (Zhong et al., CVPR 2017): stem and identity of the images of each subset.
 
@@ -68,19 +83,19 @@ def read_new_protocol(root: Path, crops: Crops, domain: str) -> Mapping[Subset, 
         stems = [Path(str(cell[0])).stem for cell in split["filelist"].ravel()]
         labels = [int(label) for label in split["labels"].ravel()]
         subsets: Mapping[Subset, Any] = {s: split[f"{s}_idx"].ravel() for s in ("train", "query", "gallery")}
+        if any(int(i) < 1 for rows in subsets.values() for i in rows):
+            raise IndexError("numbers of images begin at 1")
         return {s: [(stems[int(i) - 1], labels[int(i) - 1]) for i in rows] for s, rows in subsets.items()}
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"{split_file} is not the split file {name}: {error!r}; download it again") from error
 
 
 def _load_mat(path: Path) -> Mapping[str, Any]:
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     refuse_web_page(path)
     try:
         loaded: Mapping[str, Any] = loadmat(path)
-    # scipy raises NotImplementedError for the HDF5 kind of .mat, which a split file is not.
-    except (MatReadError, ValueError, NotImplementedError, OSError) as error:
+    except Exception as error:  # scipy's parsers raise whatever the damaged bytes suggest
         raise DatasetError(f"{path} cannot be read as a MATLAB file ({error}); download it again") from error
     return loaded

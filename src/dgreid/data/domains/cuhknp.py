@@ -78,5 +78,4 @@ class CUHKNP(PublishedDomain):
                 f"{self.name}: the split file names {stem}, which is not among the {len(paths):,} {self.crops} images "
                 f"below {self.root}; split file and images are of different crops, or extraction was interrupted"
             )
-        # Third field of <pair>_<person>_<view>_<number>: the protocol's camera is the view.
-        return ReIDRecord(paths[stem], identity, int(stem.split("_")[2]) - 1)
+        return ReIDRecord(paths[stem], identity, release.crop_numbers(stem, paths[stem], self.name)[2] - 1)

@@ -11,6 +11,7 @@ from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 APPLE_DOUBLE = "__MACOSX"
+NUMBER = re.compile(r"[+-]?\d{1,18}")  # what 64 bits hold
 
 
 def is_image_name(path: Path) -> bool:
@@ -53,8 +54,8 @@ def parse_name(path: Path, pattern: re.Pattern[str], first_camera: int, domain: 
         raise DatasetError(f"{domain}: the name of {path} does not match {pattern.pattern!r}; move or rename the file")
     groups = match.groupdict()
     try:
-        identity = int(groups["identity"])
-        camera = int(groups["camera"]) - first_camera if groups.get("camera") else UNKNOWN_CAMERA
+        identity = whole_number(groups["identity"] or "")
+        camera = whole_number(groups["camera"]) - first_camera if groups.get("camera") else UNKNOWN_CAMERA
     except ValueError:
         raise DatasetError(
             f"{domain}: identity and camera of {path} are {groups}; both must be numbers (a csv domain takes text)"
@@ -83,10 +84,41 @@ def listed_images(list_file: Path, domain: str) -> Iterator[tuple[str, int]]:
             f"{domain}: the list {list_file} is missing; it comes with the archive and has lines such as "
             "'0000/0000_000_01_0303morning_0015_0.jpg 0'"
         )
-    for number, line in enumerate(list_file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(_lines(list_file, domain), start=1):
         path, _, identity = line.strip().rpartition(" ")
         if not line.strip() or Path(path).name.startswith("._") or APPLE_DOUBLE in Path(path).parts:
             continue
-        if not path or not identity.isdecimal():
+        if not path.strip() or not NUMBER.fullmatch(identity) or int(identity) < 0:
             raise DatasetError(f"{domain}: line {number} of {list_file} is {line!r}; it must be '<path> <identity>'")
+        require_below(path.strip(), f"line {number} of {list_file}", domain)
         yield path.strip(), int(identity)
+
+
+def _lines(list_file: Path, domain: str) -> list[str]:
+    try:
+        return list_file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{domain}: the list {list_file} cannot be read as text ({error}); copy it again") from error
+
+
+def require_below(path: str, where: str, domain: str) -> None:
+    """An image of a published data set lies in its folder, wherever a list says.
+
+    Raises:
+        DatasetError: the path leads elsewhere.
+    """
+    if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise DatasetError(
+            f"{domain}: {where} names {path!r}, which is not in the data set's folder; copy the list again"
+        )
+
+
+def whole_number(text: str) -> int:
+    """The number that a text is.
+
+    Raises:
+        ValueError: it is none, or has so many digits that it is no number of a person or camera.
+    """
+    if not NUMBER.fullmatch(text):  # int() also takes 1_2, which is another name than 12
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
