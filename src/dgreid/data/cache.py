@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from filelock import FileLock
 
-from dgreid.data.images import CropReader, FileCrops, ImageError
+from dgreid.data.file_states import file_state, file_states
+from dgreid.data.images import DOCTOR, CropReader, FileCrops, ImageError
 from dgreid.data.resizing import Pixels
 from dgreid.errors import InputError, nearest
 from dgreid.files import write_atomically
@@ -63,7 +64,8 @@ def open_crops(paths: Iterable[Path], height: int, width: int, cache: Cache, fol
         paths: all images that will be asked for.
         height: rows of a crop.
         width: columns of a crop.
-        cache: ``none`` decodes each time; ``disk`` decodes once and keeps the crops in ``folder``.
+        cache: ``none`` decodes each time, and refuses files that have changed since; ``disk`` decodes once and keeps
+            the crops in ``folder``.
         folder: where caches lie; None for ``dgreid/crops`` in the user's cache folder.
 
     Raises:
@@ -71,10 +73,10 @@ def open_crops(paths: Iterable[Path], height: int, width: int, cache: Cache, fol
     """
     if cache not in CACHES:
         raise InputError(f"cache={cache}: there is no such cache; {nearest(cache, CACHES)}")
-    files = FileCrops(height, width)
-    if cache == "none":
-        return files
     unique = list(dict.fromkeys(paths))
+    if cache == "none":
+        return FileCrops(height, width, file_states(unique))
+    files = FileCrops(height, width)
     file = (folder or default_folder()) / f"{content_key(unique, height, width)}.npy"
     if not file.exists():
         _write(file, unique, files)
@@ -94,19 +96,13 @@ def content_key(paths: Sequence[Path], height: int, width: int) -> str:
     """
     digest = hashlib.sha256(f"{FORMAT} {height} {width}\n".encode())
     for path in paths:
-        file = _file_of(path)
         try:
-            status = file.stat()
-        except OSError as error:
-            raise ImageError(f"cannot read image {path}: {error.strerror or error}; restore the file") from error
-        digest.update(f"{path.absolute()} {status.st_size} {status.st_mtime_ns}\n".encode())
+            state = file_state(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ImageError(f"cannot read image {path}: {reason}; restore the file; {DOCTOR}") from error
+        digest.update(f"{path.absolute()} {state.size} {state.changed}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
-
-
-def _file_of(path: Path) -> Path:
-    """The file on disk that holds an image: itself, or the ``.mat`` it lies in."""
-    head, separator, _ = str(path).partition(f".mat{os.sep}")
-    return Path(head + separator.rstrip(os.sep)) if separator else path
 
 
 def _write(file: Path, paths: Sequence[Path], crops: FileCrops) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from dgreid.data.decoding import DecodingError, decode
+from dgreid.data.file_states import FileState, file_state
 from dgreid.data.resizing import Pixels, resize, resize_stack
 from dgreid.errors import InputError
 
@@ -41,17 +42,19 @@ class FileCrops:
     Args:
         height: rows of a crop, in pixels.
         width: columns of a crop.
+        states: of files that must stay as they are; others may change.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, states: Mapping[Path, FileState] | None = None) -> None:
         self.height = height
         self.width = width
+        self.states = states or {}
 
     def __call__(self, paths: Sequence[Path]) -> Sequence[Pixels]:
         """One (height, width, 3) uint8 RGB array for each path; images of one size are resized together.
 
         Raises:
-            ImageError: a file is missing or no image.
+            ImageError: a file is missing or no image, or is no longer what it was.
         """
         crops = [self._read(path) for path in paths]
         for rows in _by_shape(crops):
@@ -64,6 +67,8 @@ class FileCrops:
 
     def _read(self, path: Path) -> Pixels:
         image = read_image(path)
+        if path in self.states:
+            refuse_changed(path, self.states[path])
         return resize(image, self.height, self.width) if image.shape[0] * image.shape[1] > LARGE else image
 
 
@@ -116,3 +121,20 @@ def decoded(content: bytes, path: Path) -> Pixels:
         return decode(content)
     except DecodingError as error:
         raise ImageError(f"cannot read image {path}: {error}; restore or remove the file; {DOCTOR}") from error
+
+
+def refuse_changed(path: Path, before: FileState) -> None:
+    """Refuses a file that is no longer what it was when the run began.
+
+    Raises:
+        ImageError: its size or the time of its last change is another.
+    """
+    try:
+        now = file_state(path)
+    except OSError as error:
+        raise ImageError(f"cannot read image {path}: {error.strerror or error}; restore the file; {DOCTOR}") from error
+    if now != before:
+        raise ImageError(
+            f"image {path} was exchanged since this run began ({before.size:,} bytes then, {now.size:,} now): what it "
+            "computes would belong to no data set; put the old file back, or start the run anew"
+        )

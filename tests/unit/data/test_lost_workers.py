@@ -1,0 +1,44 @@
+"""A killed loading process ends an iteration at once, with a message."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from dgreid.data.loading import batch_loader
+from dgreid.data.lost_workers import lost_worker
+
+
+class Fatal(Dataset):
+    """Its third item ends whoever loads it, as the system does where memory runs out."""
+
+    def __getitem__(self, index):
+        if index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return torch.zeros(1)
+
+
+def test_a_killed_worker_is_told_and_nothing_hangs():
+    with pytest.raises(RuntimeError) as caught:
+        list(batch_loader(Fatal(), [0, 1, 2, 3], workers=1))
+    message = lost_worker(caught.value)
+    assert message is not None
+    assert "a process that loads images is gone (killed by signal: Killed)" in message
+    assert "fewer data.workers" in message
+
+
+def test_one_that_leaves_by_itself_is_told():
+    error = RuntimeError("DataLoader worker (pid(s) 12, 13) exited unexpectedly with exit code 1.")
+    assert "(exited unexpectedly)" in lost_worker(error)
+    outer = ValueError("else")
+    outer.__cause__ = error
+    assert lost_worker(outer) == lost_worker(error)
+
+
+def test_other_errors_are_none_of_its_business():
+    assert lost_worker(RuntimeError("shapes do not fit")) is None
+    assert lost_worker(ValueError("DataLoader worker (pid 1) is killed by signal: Killed.")) is None
