@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dgreid.run.compose import command
+from dgreid.run.launching import on_all_devices
 from dgreid.run.training import train
 
-main = command(train, "train")
+main = command(on_all_devices(train), "train")
 
 if __name__ == "__main__":
     main()

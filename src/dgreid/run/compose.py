@@ -16,8 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dgreid.data.lost_workers import lost_worker
 from dgreid.errors import InputError, nearest
 from dgreid.run.quiet import keep_terminal_readable
+from dgreid.run.reports import report, tell
 
 CATALOGUE = "catalogue"
 EXAMPLES = {"sources": "'[market1501,msmt17v1]' (or a protocol=...)", "target": "cuhknp", "run": "runs/demo/.../seed0"}
@@ -66,14 +68,15 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
         except SystemExit as stop:
             # Lightning leaves with code 0, as if the run had ended well; importing its class would take seconds.
             if type(stop).__name__ == "SIGTERMException":
-                print("stopped by SIGTERM; continue it with resume=true", file=sys.stderr)
+                print("stopped by SIGTERM; continue it with resume=auto", file=sys.stderr)
                 sys.exit(143)
             raise
         except Exception as error:
-            message = readable(error)
-            if wants_stack or message is None:
+            message = None if wants_stack else readable(error)
+            if message is not None:
+                tell(message)
+            elif not report(None, error):
                 raise
-            print(f"error: {message}", file=sys.stderr)
             sys.exit(1)
 
     return main
@@ -90,7 +93,7 @@ def _job(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
             message = readable(error)
             if message is None:
                 raise
-            print(f"error: {message}", file=sys.stderr)
+            tell(message)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise InputError("not every run of this sweep succeeded; the messages stand above") from None
             sys.exit(1)
@@ -109,6 +112,8 @@ def readable(error: BaseException) -> str | None:
         if isinstance(cause, InputError):
             return str(cause)
         cause = cause.__cause__
+    if lost := lost_worker(error):
+        return lost
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
     if isinstance(error, HydraException | OmegaConfBaseException):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from dgreid.errors import InputError
 from dgreid.files import write_text
-from dgreid.run.checkpoints import CHECKPOINTS
 from dgreid.run.guards import names
+from dgreid.run.processes import process_count
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
@@ -29,8 +28,8 @@ OF_THE_MACHINE = (
     "data.cache", "data.cache_folder", "data.test_batch_size", "synthetic.folder", "trainer.devices",
     "trainer.accelerator", "trainer.num_nodes", "trainer.strategy", "trainer.log_every_n_steps", "metric.memory_limit",
 )  # fmt: skip
+OPTIONS_OF_THE_MACHINE = ("trainer=default", "trainer=ddp")  # they differ in values of the machine alone
 LENGTH = ("epochs", "trainer.max_steps")  # a run may be made longer when it is resumed
-SPACE_NEEDED = 200 * 2**20
 
 
 def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> Path:
@@ -55,14 +54,16 @@ def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> P
 def folder_suffix(overrides: Sequence[str]) -> str:
     """What was typed besides the values that the path shows and those of the machine, as part of a file name."""
     typed = (override.lstrip("+~").partition("=") for override in overrides)
-    kept = sorted(f"{key.partition('@')[0]}-{value}" for key, _, value in typed if not _named_elsewhere(key))
+    kept = sorted(f"{key.partition('@')[0]}-{value}" for key, _, value in typed if not _named_elsewhere(key, value))
     text = "_".join(re.sub(r"[^\w.+-]+", ".", item).strip(".") for item in kept)
     return f"_{_short(text, 60)}" if text else ""
 
 
-def _named_elsewhere(key: str) -> bool:
+def _named_elsewhere(key: str, value: str) -> bool:
     key = key.partition("@")[0].replace("/", ".")
-    return key in IN_THE_PATH or any(key == other or key.startswith(f"{other}.") for other in OF_THE_MACHINE)
+    if key in IN_THE_PATH or f"{key}={value}" in OPTIONS_OF_THE_MACHINE:
+        return True
+    return any(key == other or key.startswith(f"{other}.") for other in OF_THE_MACHINE)
 
 
 def _short(text: str, length: int) -> str:
@@ -72,8 +73,35 @@ def _short(text: str, length: int) -> str:
 
 def fingerprint(config: Mapping[str, Any]) -> str:
     """Sha256 (hex) of all values that can change a result; equal for equal runs on any machine."""
+    return hashlib.sha256(json.dumps(what_it_is(config), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def what_it_is(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All values that can change a result, by dotted key.
+
+    Where batch statistics are of each process by itself, the number of processes is one of them.
+    """
     flat = {key: value for key, value in flatten(config).items() if not of_the_machine(key)}
-    return hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()
+    if config.get("batch_statistics") == "local":
+        flat["processes"] = process_count(OmegaConf.create(dict(config)))
+    return flat
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What makes a configuration another run's than one before: each key with both values; a longer run is the same."""
+    old, new = what_it_is(before), what_it_is(now)
+    longer = _steps(before) <= _steps(now)
+    return [
+        f"{key} was {old.get(key)} and is {new.get(key)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not (key in LENGTH and longer)
+    ]
+
+
+def _steps(config: Mapping[str, Any]) -> int:
+    steps = int(config["epochs"]) * int(config.get("steps_per_epoch", 1))
+    most = int(config["trainer"].get("max_steps", -1))
+    return steps if most < 0 else min(steps, most)
 
 
 def of_the_machine(key: str) -> bool:
@@ -96,109 +124,24 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> Path | None:
-    """Decides whether a run may use its folder.
-
-    Args:
-        folder: where the run is to live.
-        config: its resolved configuration.
-        resume: whether the user asked to continue.
-
-    Returns:
-        The checkpoint to continue from; None for a new run, or one that broke off before its first checkpoint.
-
-    Raises:
-        InputError: the folder holds a run (or anything else) that would be overwritten, holds nothing to resume, a
-            finished run, or one of another configuration.
-    """
-    last = folder / CHECKPOINTS / "last.ckpt"
-    # The process that launched the further ranks has asked, and claimed the folder.
-    if rank_zero_only.rank:  # type: ignore[attr-defined] # set by Lightning
-        return last if resume and last.is_file() else None
-    if resume:
-        return _resumable(folder, last, config)
-    if (folder / CONFIG).exists():
-        raise InputError(f"{folder} already holds a run, which is never overwritten: {_what_to_do(folder)}")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty and holds no run; choose another with folder=... or name=...")
-    _check_space(folder)
-    return None
-
-
-def _what_to_do(folder: Path) -> str:
-    if (folder / RESULT).exists():
-        ways = "it is finished; see it with `python evaluate.py run={quoted}`, repeat it under name=<another name>"
-    elif (folder / CHECKPOINTS / "last.ckpt").exists():
-        ways = "it was interrupted; continue it with resume=true, repeat it under name=<another name>"
-    else:
-        ways = (
-            "it is running, or ended before its first checkpoint; wait for it, start it over with resume=true, "
-            "repeat it under name=<another name>"
-        )
-    return ways.format(quoted=quoted(folder)) + ", or delete the folder yourself"
-
-
 def quoted(path: Path) -> str:
     """A path as a value that can be pasted into a shell and that Hydra understands."""
     return f"'{path}'" if re.fullmatch(r"[A-Za-z0-9_./+-]+", str(path)) else f"""'"{path}"'"""
 
 
-def _resumable(folder: Path, last: Path, config: Mapping[str, Any]) -> Path | None:
-    if not (folder / CONFIG).is_file():
-        raise InputError(f"resume=true: {folder} holds no run; start it without resume=true")
-    stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / CONFIG)) or {})
-    before, now = flatten(stored), flatten(config)
-    changed = [
-        f"{key} was {before.get(key)} and is {now.get(key)}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not of_the_machine(key) and key not in LENGTH
-    ]
-    if changed:
-        raise InputError(
-            f"resume=true: {folder} was made by another configuration ({'; '.join(changed[:5])}). "
-            "Resume with the same values, or start a new run with init=<this folder>"
-        )
-    if _finished(folder, fingerprint(config)):
-        raise InputError(
-            f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run={quoted(folder)}`, "
-            f"or train longer with folder={quoted(folder)} and more epochs"
-        )
-    return last if last.is_file() else None
-
-
-def _finished(folder: Path, print_of_run: str) -> bool:
-    """Whether a result is there that this very configuration led to, not a shorter one."""
-    result = folder / RESULT
-    return result.is_file() and json.loads(result.read_text(encoding="utf-8")).get("fingerprint") == print_of_run
-
-
-def _check_space(folder: Path) -> None:
-    parent = next(path for path in (folder, *folder.resolve().parents) if path.exists())
-    free = shutil.disk_usage(parent).free
-    if free < SPACE_NEEDED:
-        raise InputError(
-            f"{parent} has {free // 2**20} MB left, a run needs at least {SPACE_NEEDED // 2**20}: "
-            "free some, or choose another disk with runs=<folder>"
-        )
-
-
 @rank_zero_only
-def claim(folder: Path, config: Mapping[str, Any]) -> None:
-    """Makes the folder this run's own by writing its configuration; the first of two processes wins.
+def make_folder(folder: Path) -> None:
+    """Makes a run's folder, which may be there already.
 
     Raises:
-        InputError: another process was faster, or the folder cannot be written.
+        InputError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).open("x").close()
-    except FileExistsError as error:
-        raise InputError(f"{folder} was taken by another process a moment ago; choose another name=...") from error
     except OSError as error:
         raise InputError(
             f"{folder} cannot be written ({error.strerror}); choose another place with runs=..."
         ) from error
-    write_config(folder, config)
 
 
 @rank_zero_only

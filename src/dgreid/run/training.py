@@ -21,7 +21,6 @@ from dgreid.data.modules import MultiDomainDataModule
 from dgreid.distributed import leave
 from dgreid.evaluation.figures import training_curves
 from dgreid.evaluation.scoring import Scoring
-from dgreid.files import write_json
 from dgreid.loggers import publish, read_metrics
 from dgreid.module import ReIDModule
 from dgreid.nets.state_hash import state_sha256
@@ -35,11 +34,15 @@ from dgreid.run.build import (
     set_precision,
 )
 from dgreid.run.compose import task_overrides
+from dgreid.run.continued import continued
+from dgreid.run.continuing import check_folder, is_finished, resume_mode, take_up, tell_result
 from dgreid.run.environment import environment
-from dgreid.run.folder import RECORD, check_free, claim, fingerprint, of_the_machine, quoted, run_folder, write_config
+from dgreid.run.folder import fingerprint, make_folder, of_the_machine, quoted, run_folder
+from dgreid.run.folder_lock import alone_in, check_unused
 from dgreid.run.guards import check_leaks, check_start, check_training, names
+from dgreid.run.launching import EarlyReport
 from dgreid.run.planning import plan, wants_plan
-from dgreid.run.processes import batch_line, effective_batch
+from dgreid.run.processes import batch_line, effective_batch, process_count
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
@@ -58,6 +61,8 @@ def train(config: DictConfig) -> None:
     Raises:
         InputError: a value, a data set or the folder is refused; nothing has been trained or overwritten then.
     """
+    mode, overrides = resume_mode(config.resume), task_overrides()
+    config, kept = continued(config, overrides)
     check_training(config)
     check_start(config.init)
     sources, targets = build_domains(config, "sources"), build_domains(config, "target")
@@ -66,39 +71,43 @@ def train(config: DictConfig) -> None:
         plan(config, sources, targets)
         return
     chosen = _choices()
-    folder = run_folder(config, task_overrides(), chosen.get("strategy", "strategy"))
+    folder = run_folder(config, overrides, chosen.get("strategy", "strategy"))
     resolved = resolve(config)
-    resume_from = check_free(folder, resolved, config.resume)
+    check_unused(folder)
+    continues = check_folder(folder, resolved, mode)
+    if continues and is_finished(folder, resolved):
+        tell_result(folder)
+        return
     set_precision(config)
     data = build_data(config, sources, targets)
     data.setup("fit")
-    if not config.resume:
+    if not continues:
         data.check_images()
     module = build_module(config, build_net(config), data.infos())
     scoring = build_scoring(config)
     trainer = build_trainer(config, folder, list(targets))
-    if config.resume:
-        write_config(folder, resolved)
-    else:
-        claim(folder, resolved)
-    facts = {**_facts(config, resolved, chosen, module), "targets": _target_records(targets)}
+    trainer.callbacks.insert(0, EarlyReport())  # type: ignore[attr-defined] # set by Lightning
+    facts = {**_facts(config, resolved, chosen, module), **kept, "targets": _target_records(targets)}
     facts["batch"] = effective_batch(config, module.domains, trainer.world_size)
     about = (f"run folder: {folder}", batch_line(facts["batch"]), facts["weights"]["report"])
     rank_zero_info("\n".join(filter(None, (*about, *module.strategy.remarks()))))
-    for logger in trainer.loggers:
-        logger.log_hyperparams(resolved)
-    _fit(trainer, module, data, folder, facts, resume_from, scoring)
-    facts.update(_costs(trainer))
-    facts["skipped_steps"] = module.non_finite.skipped
-    checkpoints = rule_checkpoints(folder, config, list(targets))
-    selected = checkpoints[config.selection, next(iter(targets))]
-    thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
-    rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
-    if trainer.is_global_zero:
-        mark_selected(selected)
-        facts["metric"] = asdict(scoring)
-        facts["open_set"] = None if thresholds is None else thresholds.record()
-        _finish(trainer, folder, rows, facts, config.selection)
+    make_folder(folder)
+    with alone_in(folder):
+        resume_from = take_up(folder, resolved, mode, facts)
+        for logger in trainer.loggers:
+            logger.log_hyperparams(resolved)
+        _fit(trainer, module, data, resume_from, scoring)
+        facts.update(_costs(trainer))
+        facts["skipped_steps"] = module.non_finite.skipped
+        checkpoints = rule_checkpoints(folder, config, list(targets))
+        selected = checkpoints[config.selection, next(iter(targets))]
+        thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
+        rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
+        if trainer.is_global_zero:
+            mark_selected(selected)
+            facts["metric"] = asdict(scoring)
+            facts["open_set"] = None if thresholds is None else thresholds.record()
+            _finish(trainer, folder, rows, facts, config.selection)
     leave()
 
 
@@ -107,6 +116,9 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     taking_part = [*names(config.sources, "sources"), *names(config.target, "target")]
     resolved["domain"] = {name: resolved["domain"][name] for name in taking_part}
+    if config.batch_statistics == "local":  # then their number is part of what the run is, and `auto` is not one
+        nodes = config.trainer.get("num_nodes", 1)
+        resolved["trainer"]["devices"] = process_count(config) // nodes
     return resolved
 
 
@@ -165,11 +177,9 @@ def _target_records(targets: dict[str, Domain]) -> list[dict[str, Any]]:
 
 
 def _fit(
-    trainer: lightning.Trainer, module: ReIDModule, data: MultiDomainDataModule, folder: Path, facts: dict[str, Any],
-    resume_from: Path | None, scoring: Scoring,
+    trainer: lightning.Trainer, module: ReIDModule, data: MultiDomainDataModule, resume_from: Path | None,
+    scoring: Scoring,
 ) -> None:  # fmt: skip
-    if trainer.is_global_zero:
-        write_json(folder / RECORD, facts)
     sets = {f"source/{name}": images for name, images in data.holdout_sets().items()}
     sets.update({f"target/{name}": images for name, images in data.target_sets().items()})
     module.retrieval_metrics = {name: retrieval_metric(images, scoring) for name, images in sets.items()}

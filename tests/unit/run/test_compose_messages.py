@@ -36,7 +36,7 @@ def test_a_stopped_run_is_no_success(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         command(task, "train")()
     assert stopped.value.code == 143
-    assert "resume=true" in capsys.readouterr().err
+    assert "resume=auto" in capsys.readouterr().err
 
 
 def test_a_constructor_s_own_words_are_the_message():

@@ -1,27 +1,24 @@
-"""A run's folder: named by what the run is, taken by one process, resumed only as itself."""
+"""A run's folder: named by what the run is; what makes two runs one."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import shlex
 from pathlib import Path
 
 import pytest
+from composition import values
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from dgreid.errors import InputError
 from dgreid.run.folder import (
-    CONFIG,
-    RESULT,
-    check_free,
-    claim,
+    OPTIONS_OF_THE_MACHINE,
+    difference,
     fingerprint,
     flatten,
     folder_suffix,
+    of_the_machine,
     quoted,
     run_folder,
 )
@@ -58,12 +55,12 @@ class TestName:
         "override",
         ["seed=7", "sources=[a,b]", "strategy=fbf", "data_root=/elsewhere", "data.workers=4", "data.cache=disk",
          "trainer.devices=2", "logger=wandb", "runs=other", "resume=true", "logger.project=x", "protocol=p/q",
-         "hydra.verbose=true", "data.test_batch_size=3"],
+         "hydra.verbose=true", "data.test_batch_size=3", "trainer=ddp", "trainer=default"],
     )  # fmt: skip
     def test_what_the_path_says_or_the_machine_needs_does_not_show(self, override):
         assert folder_of(override) == folder_of()
 
-    @pytest.mark.parametrize("override", ["data.height=32", "trainer.precision=bf16-mixed"])
+    @pytest.mark.parametrize("override", ["data.height=32", "trainer.precision=bf16-mixed", "trainer=mine"])
     def test_what_changes_numbers_shows(self, override):
         assert folder_of(override) != folder_of()
 
@@ -108,70 +105,6 @@ def test_a_quoted_path_is_read_back(path):
     assert str(override.value()) == path
 
 
-class TestTaking:
-    def test_a_claimed_folder_is_not_free(self, tmp_path):
-        assert check_free(tmp_path / "run", CONFIG_OF_RUN, resume=False) is None
-        claim(tmp_path / "run", CONFIG_OF_RUN)
-        assert OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / CONFIG)) == CONFIG_OF_RUN
-        with pytest.raises(InputError, match="never overwritten: it is running, or ended before"):
-            check_free(tmp_path / "run", CONFIG_OF_RUN, resume=False)
-        with pytest.raises(InputError, match="taken by another process"):
-            claim(tmp_path / "run", CONFIG_OF_RUN)
-
-    def test_the_advice_fits_the_state(self, tmp_path):
-        claim(tmp_path, CONFIG_OF_RUN)
-        (tmp_path / "checkpoints").mkdir()
-        (tmp_path / "checkpoints" / "last.ckpt").touch()
-        with pytest.raises(InputError, match="interrupted; continue it with resume=true"):
-            check_free(tmp_path, CONFIG_OF_RUN, resume=False)
-        (tmp_path / RESULT).write_text(json.dumps({"fingerprint": fingerprint(CONFIG_OF_RUN)}))
-        with pytest.raises(InputError, match=r"finished; see it with `python evaluate.py run="):
-            check_free(tmp_path, CONFIG_OF_RUN, resume=False)
-
-    def test_resuming(self, tmp_path):
-        with pytest.raises(InputError, match="holds no run; start it without resume=true"):
-            check_free(tmp_path, CONFIG_OF_RUN, resume=True)
-        claim(tmp_path, CONFIG_OF_RUN)
-        assert check_free(tmp_path, CONFIG_OF_RUN, resume=True) is None
-        last = tmp_path / "checkpoints" / "last.ckpt"
-        last.parent.mkdir()
-        last.touch()
-        assert check_free(tmp_path, CONFIG_OF_RUN, resume=True) == last
-        assert check_free(tmp_path, {**CONFIG_OF_RUN, "runs": "x", "epochs": 9}, resume=True) == last
-        with pytest.raises(InputError, match=r"another configuration \(optim.lr was 0.1 and is 5\).*init="):
-            check_free(tmp_path, {**CONFIG_OF_RUN, "optim": {"lr": 5}}, resume=True)
-        (tmp_path / RESULT).write_text(json.dumps({"fingerprint": fingerprint(CONFIG_OF_RUN)}))
-        with pytest.raises(InputError, match=r"finished run.*more epochs"):
-            check_free(tmp_path, CONFIG_OF_RUN, resume=True)
-        assert check_free(tmp_path, {**CONFIG_OF_RUN, "epochs": 9}, resume=True) == last
-
-    def test_a_place_that_cannot_be_written(self, tmp_path):
-        (tmp_path / "file").touch()
-        with pytest.raises(InputError, match=r"cannot be written .*runs="):
-            claim(tmp_path / "file" / "run", CONFIG_OF_RUN)
-
-    def test_one_of_two_processes_wins(self, tmp_path):
-        context = multiprocessing.get_context("fork")
-        barrier, outcomes = context.Barrier(2), context.SimpleQueue()
-        racers = [context.Process(target=race, args=(tmp_path / "run", barrier, outcomes)) for _ in range(2)]
-        for racer in racers:
-            racer.start()
-        found = sorted(outcomes.get() for _ in racers)
-        for racer in racers:
-            racer.join(timeout=60)
-        assert found == ["taken by another process", "won"]
-        assert OmegaConf.load(tmp_path / "run" / CONFIG) == CONFIG_OF_RUN
-
-
-def race(folder, barrier, outcomes):
-    barrier.wait(timeout=60)
-    try:
-        claim(folder, CONFIG_OF_RUN)
-        outcomes.put("won")
-    except InputError as error:
-        outcomes.put("taken by another process" if "taken by another process" in str(error) else str(error))
-
-
 def test_ones_own_folder_is_what_a_run_is_and_a_synthetic_one_only_a_place():
     def printed(name, key, value):
         return fingerprint({"domain": {name: {key: value}}})
@@ -179,3 +112,45 @@ def test_ones_own_folder_is_what_a_run_is_and_a_synthetic_one_only_a_place():
     assert printed("folder", "folder", "a") != printed("folder", "folder", "b")
     assert printed("synthetic_plaza", "folder", "a") == printed("synthetic_plaza", "folder", "b")
     assert printed("market1501", "data_root", "a") == printed("market1501", "data_root", "b")
+
+
+class TestSameRun:
+    def test_the_machine_and_more_steps_make_no_other_run(self):
+        assert difference(CONFIG_OF_RUN, CONFIG_OF_RUN) == []
+        assert difference(CONFIG_OF_RUN, {**CONFIG_OF_RUN, "runs": "x", "data": {"workers": 9, "height": 64}}) == []
+        assert difference(CONFIG_OF_RUN, {**CONFIG_OF_RUN, "epochs": 9}) == []
+        short = {**CONFIG_OF_RUN, "trainer": {"max_steps": 2}}
+        assert difference(short, CONFIG_OF_RUN) == []
+        assert difference(short, {**short, "trainer": {"max_steps": 3}}) == []
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"sources": ["a"]}, ["sources was ['a', 'b'] and is ['a']"]),
+            ({"optim": {"lr": 5, "new": 1}}, ["optim.lr was 0.1 and is 5", "optim.new was None and is 1"]),
+            ({"epochs": 2}, ["epochs was 3 and is 2"]),
+            ({"trainer": {"max_steps": 2}}, ["trainer.max_steps was -1 and is 2"]),
+            ({"epochs": 9, "seed": 1}, ["seed was 7 and is 1"]),
+        ],
+    )
+    def test_anything_else_is_named(self, change, told):
+        assert difference(CONFIG_OF_RUN, {**CONFIG_OF_RUN, **change}) == told
+
+    def test_processes_count_where_statistics_are_of_each(self):
+        def run(statistics, **trainer):
+            return {**CONFIG_OF_RUN, "batch_statistics": statistics, "trainer": {"max_steps": -1, **trainer}}
+
+        assert difference(run("global", devices=2), run("global", devices=4, num_nodes=2)) == []
+        assert difference(run("local", devices=2), run("local", devices=[0, 3])) == []
+        assert difference(run("local", devices=4), run("local", devices=2, num_nodes=2)) == []
+        assert difference(run("local", devices=2), run("local", devices=3)) == ["processes was 2 and is 3"]
+        assert fingerprint(run("local", devices=2)) != fingerprint(run("local", devices=3))
+        assert fingerprint(run("global", devices=2)) == fingerprint(run("global", devices=3))
+
+
+@pytest.mark.parametrize("option", OPTIONS_OF_THE_MACHINE)
+def test_an_option_of_the_machine_changes_nothing_else(option):
+    default, other = values("trainer=default"), values(option)
+    different = [key for key in default.keys() | other.keys() if default.get(key) != other.get(key)]
+    assert all(map(of_the_machine, different))
+    assert bool(different) == (option != "trainer=default")
