@@ -17,15 +17,13 @@ from dgreid.data.images import CropReader
 from dgreid.data.loading import ShardBatches, batch_loader, share_workers
 from dgreid.data.sampling import IdentitySampler, Sampling
 from dgreid.data.sets import PlainImages, RetrievalSet, TrainingImages, retrieval_set
-from dgreid.data.transforms import TrainTransform
+from dgreid.data.transforms import TrainTransform, check_crops
 from dgreid.data.verification import check_readable
 from dgreid.distributed import rank_and_world_size
 from dgreid.errors import InputError
 from dgreid.types import DomainInfo, ReIDBatch, ReIDRecord, SameCamera
 
 Loader = DataLoader[ReIDBatch]
-
-LARGEST_CROP = 4_096  # pixels on a side
 
 
 class DomainDataModule(LightningDataModule):
@@ -89,15 +87,7 @@ class DomainDataModule(LightningDataModule):
         self.seed = seed
         self.holdout = holdout
         self.same_camera: SameCamera = same_camera
-        if min(height, width) < 1 or max(height, width) > LARGEST_CROP:
-            raise InputError(
-                f"crops of {height}x{width} pixels; height and width must be at least 1 and at most {LARGEST_CROP:,}"
-            )
-        if self.transform.pad >= min(height, width):
-            raise InputError(
-                f"transform.pad={self.transform.pad} on crops of {height}x{width} pixels: it could leave nothing of an "
-                f"image; it must be below {min(height, width)}"
-            )
+        check_crops(height, width, self.transform.pad)
         if test_batch_size < 1:
             raise InputError(f"test_batch_size={test_batch_size} must be at least 1")
 

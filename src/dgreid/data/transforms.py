@@ -14,6 +14,7 @@ from dgreid.data.resizing import Pixels
 from dgreid.data.row_draws import StepDraws
 from dgreid.errors import InputError
 
+LARGEST_CROP = 4_096  # pixels on a side
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -66,6 +67,23 @@ class TrainTransform:
         if self.random_erasing:
             erasing.erase(images, self.random_erasing, draws.uniform("erasing", erasing.COLUMNS))
         return images
+
+
+def check_crops(height: int, width: int, pad: int) -> None:
+    """Sizes that can be trained with.
+
+    Raises:
+        InputError: no or too many pixels, or so wide a border that a crop may show nothing of the image.
+    """
+    if min(height, width) < 1 or max(height, width) > LARGEST_CROP:
+        raise InputError(
+            f"crops of {height}x{width} pixels; height and width must be at least 1 and at most {LARGEST_CROP:,}"
+        )
+    if pad >= min(height, width):
+        raise InputError(
+            f"transform.pad={pad} on crops of {height}x{width} pixels could leave nothing of an image; it must be "
+            f"below {min(height, width)}"
+        )
 
 
 def shift(crops: Sequence[Pixels], down: NDArray[np.int64], right: NDArray[np.int64]) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -179,9 +180,10 @@ class Domain(ABC):
 
     def _refuse_repeated(self, lists: Mapping[Subset, Sequence[ReIDRecord]]) -> None:
         # A query may also be in the gallery: evaluation takes the same identity and camera out.
-        paths = {subset: [record.path for record in lists[subset]] for subset in SUBSETS}
+        # One image may be written in several ways: a/b.jpg, a/./b.jpg, a/c/../b.jpg.
+        paths = {subset: [os.path.normpath(record.path) for record in lists[subset]] for subset in SUBSETS}
         tested = {*paths["query"], *paths["gallery"]}
-        repeated: list[tuple[Path, str]] = [
+        repeated: list[tuple[str, str]] = [
             (path, subset) for subset in SUBSETS for path, times in Counter(paths[subset]).items() if times > 1
         ]
         repeated += [(path, "train and test") for path in paths["train"] if path in tested]

@@ -93,7 +93,12 @@ class CSVDomain(Domain):
         cameras = _numbers({row.camera for row in self._rows if row.camera}) | {"": UNKNOWN_CAMERA}
         lists: dict[Subset, list[ReIDRecord]] = {subset: [] for subset in SUBSETS}
         for row in self._rows:
-            record = ReIDRecord(row.path, identities[row.identity], max(cameras[row.camera], UNKNOWN_CAMERA))
+            record = ReIDRecord(row.path, identities[row.identity], cameras[row.camera])
+            if record.camera < UNKNOWN_CAMERA:
+                raise DatasetError(
+                    f"{self.name}: {self.table} has the camera {row.camera} of {row.path}; cameras are counted from 0, "
+                    "or are words, and -1 or nothing says that it is unknown"
+                )
             if record.identity >= 0:
                 lists[row.split].append(record)
         return lists
@@ -109,11 +114,14 @@ class CSVDomain(Domain):
             ) from error
 
     def _read(self, reader: csv.DictReader[str]) -> list[Row]:
-        missing = {"path", "identity", "split"} - set(reader.fieldnames or ())
-        if missing:
+        columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        missing = {"path", "identity", "split"} - set(columns)
+        twice = {name for name in COLUMNS if columns.count(name) > 1}
+        if missing or twice:
+            wrong = f"{sorted(missing)} are missing" if missing else f"{sorted(twice)} are there twice"
             raise DatasetError(
-                f"{self.name}: {self.table} has the columns {reader.fieldnames}; {sorted(missing)} are missing. "
-                f"The first line must be {','.join(COLUMNS)}"
+                f"{self.name}: {self.table} has the columns {columns}; {wrong}. The first line must be "
+                f"{','.join(COLUMNS)}"
             )
         return [self._row(reader.line_num, line) for line in reader]
 
@@ -132,8 +140,8 @@ class CSVDomain(Domain):
 
 
 def _numbers(names: set[str]) -> dict[str, int]:
-    """Whole numbers as they are; if any is none, all are numbered in sorted order."""
+    """Whole numbers as they are; if any is none, all but -1 (junk, or unknown) are numbered in sorted order."""
     try:
         return {name: whole_number(name) for name in names}
     except ValueError:
-        return {name: number for number, name in enumerate(sorted(names))}
+        return {"-1": -1} | {name: number for number, name in enumerate(sorted(names - {"-1"}))}

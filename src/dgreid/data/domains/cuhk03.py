@@ -137,6 +137,6 @@ def _load_json(path: Path, domain: str) -> Any:
     if not path.is_file():
         raise DatasetError(f"{domain}: the list {path} is missing; it belongs beside images/")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError, RecursionError) as error:
         raise DatasetError(f"{domain}: {path} is not JSON ({error}); it may be cut off, copy it again") from error

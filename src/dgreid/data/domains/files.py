@@ -47,7 +47,7 @@ def parse_name(path: Path, pattern: re.Pattern[str], first_camera: int, domain: 
         domain: name for messages.
 
     Raises:
-        DatasetError: the name does not match, or identity or camera is no number.
+        DatasetError: the name does not match, identity or camera is no number, or the camera is below the first.
     """
     match = pattern.match(path.name)
     if match is None:
@@ -60,6 +60,11 @@ def parse_name(path: Path, pattern: re.Pattern[str], first_camera: int, domain: 
         raise DatasetError(
             f"{domain}: identity and camera of {path} are {groups}; both must be numbers (a csv domain takes text)"
         ) from None
+    if groups.get("camera") and camera < 0:
+        raise DatasetError(
+            f"{domain}: camera {groups['camera']} of {path} is below {first_camera}, the first; this is another data "
+            "set, or first_camera is another"
+        )
     return ReIDRecord(path, identity, camera)
 
 

@@ -120,3 +120,22 @@ def test_lists_of_full_size_are_what_is_published(tmp_path):
     assert {r.identity for r in sources} == set(range(4_101))
     assert {r.camera for r in sources} == set(range(15))
     assert len(domain.source_records("train")) == 32_621
+
+
+def test_lists_as_other_programs_write_them(data_root):
+    root = v2(data_root / "MSMT17_V2")
+    plain = [(r.path, r.identity, r.camera) for r in MSMT17V2(data_root=data_root).records("gallery")]
+    text = (root / "list_gallery.txt").read_text()
+    (root / "list_gallery.txt").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "  \r\n\r\n").encode())
+    assert [(r.path, r.identity, r.camera) for r in MSMT17V2(data_root=data_root).records("gallery")] == plain
+    (root / "list_gallery.txt").write_text(text + text.splitlines()[0] + "\n")
+    with pytest.raises(DatasetError, match=r"is listed twice \(gallery\)"):
+        MSMT17V2(data_root=data_root).records("gallery")
+
+
+def test_lists_without_a_line_are_an_empty_data_set(data_root):
+    root = v2(data_root / "MSMT17_V2")
+    for name in LISTS:
+        (root / name).write_text("")
+    with pytest.raises(DatasetError, match="MSMT17_V2 holds no image"):
+        MSMT17V2(data_root=data_root).records("query")

@@ -145,3 +145,55 @@ def test_absolute_paths_move_the_root_up(data_root, tmp_path):
 def test_a_table_that_cannot_be_read_is_refused(data_root, text, message):
     with pytest.raises(DatasetError, match=message):
         write_table(data_root, text).records("train")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,identity,camera,split\r\na.jpg,7,1,train\r\nb.jpg,8,2,query\r\n",
+        "path,identity,camera,split\na.jpg,7,1,train\n\n\nb.jpg,8,2,query\n\n",
+        " path , identity ,camera, split\n a.jpg , 7 ,1 , train \nb.jpg,8,2,query  ",
+        '"path","identity","camera","split"\n"a.jpg","7","1","train"\n"b.jpg","8","2","query"\n',
+    ],
+    ids=["CRLF", "blank lines", "spaces", "quotes"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_as_programs_write_it(data_root, text, encoding):
+    domain = write_table(data_root, "")
+    (data_root / "list.csv").write_bytes(text.encode(encoding))
+    assert rows(domain, "train") == [("a.jpg", 7, 1)]
+    assert rows(domain, "query") == [("b.jpg", 8, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"has the columns \[\]; \['identity', 'path', 'split'\] are missing"),
+        ("path;identity;split\na.jpg;1;train\n", r"columns \['path;identity;split'\]; .* are missing"),
+        ("path,identity,split,identity\na.jpg,1,train,2\n", r"\['identity'\] are there twice"),
+        ("path,identity,split\na.jpg,1,train\n  \n", "line 3 of .* has no path or no identity"),
+        ("path,identity,camera,split\na.jpg,1,-2,train\n", r"camera -2 of .*a\.jpg; cameras are counted from 0"),
+        ("path,identity,split\na.jpg,1,train\na.jpg,1,train\n", r"a\.jpg is listed twice \(train\)"),
+        ("path,identity,split\na.jpg,1,train\n./b/../a.jpg,1,query\n", r"a\.jpg is listed twice \(train and test\)"),
+    ],
+)
+def test_a_table_with_mistakes_is_refused(data_root, text, message):
+    with pytest.raises(DatasetError, match=message):
+        write_table(data_root, text).records("train")
+
+
+def test_junk_and_unknown_cameras_among_words(data_root):
+    domain = write_table(
+        data_root, "path,identity,camera,split\na.jpg,anna,door,query\nb.jpg,-1,yard,gallery\nc.jpg,anna,-1,gallery\n"
+    )
+    assert rows(domain, "query") == [("a.jpg", 0, 0)]
+    assert rows(domain, "gallery") == [("c.jpg", 0, -1)]
+
+
+def test_a_camera_below_the_first_is_refused(data_root):
+    write_images(data_root / "lab" / "train", ["12_c0.jpg", "12_c1.jpg"])
+    domain = FolderDomain(data_root=data_root, folder="lab", train="train", query=None, gallery=None)
+    with pytest.raises(
+        DatasetError, match=r"camera 0 of .*12_c0\.jpg is below 1, the first; .* first_camera is another"
+    ):
+        domain.records("train")
