@@ -133,8 +133,12 @@ def soaked(strategy: str, end: str, seconds: float, folder: Path, data: Path) ->
 
 
 def shared_memory() -> set[str]:
-    """What lies in the machine's shared memory."""
-    return set(os.listdir(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else set()
+    """What lies in the machine's shared memory.
+
+    A worker that ends between making a name and giving it room leaves the empty name, which takes no memory.
+    """
+    files = list(SHARED_MEMORY.iterdir()) if SHARED_MEMORY.is_dir() else []
+    return {path.name for path in files if path.exists() and path.stat().st_size > 0}
 
 
 def watched(run: subprocess.Popen[bytes], seconds: float) -> dict[str, list[list[Sample]]]:
