@@ -93,7 +93,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     longer = _steps(before) <= _steps(now)
     return [
         f"{key} was {old.get(key)} and is {new.get(key)}"
-        for key in sorted(old.keys() | new.keys())
+        for key in sorted(old.keys() | new.keys(), key=lambda key: (key.count("."), key))  # sources before their values
         if old.get(key) != new.get(key) and not (key in LENGTH and longer)
     ]
 

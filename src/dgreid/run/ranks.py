@@ -17,24 +17,26 @@ from types import FrameType
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dgreid.errors import InputError
+from dgreid.run.interruption import Interrupted
 from dgreid.run.reports import REPORT, read_report
 
 STARTER = "DGREID_STARTER"  # process id of who started a rank
+HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is gone
 LOOK_EVERY = 0.1  # seconds
-AFTER_A_FAILURE = 5.0  # for the others to end by themselves: they may be waiting for the one that failed, for ever
+AFTER_A_FAILURE = 10.0  # for the others to end by themselves: they may wait for the one that failed for ever
 AFTER_A_SIGNAL = 60.0  # to finish a step and write a checkpoint
-FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 
 
 def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
     """Runs a command once for each environment and waits for all; where one fails, the others are ended.
 
-    SIGINT and SIGTERM go on to all of them, SIGHUP as SIGTERM. A second SIGINT ends them at once.
+    SIGINT, SIGTERM and SIGUSR1 go on to all of them, SIGHUP as SIGTERM. A second SIGINT ends them at once.
 
     Raises:
         InputError: one failed; the message is of the first.
         KeyboardInterrupt: SIGINT came.
-        SIGTERMException: SIGTERM or SIGHUP came.
+        SystemExit: another signal came.
     """
     with tempfile.TemporaryDirectory(prefix="dgreid-") as folder:
         reports = [Path(folder) / f"{rank}.json" for rank in range(len(environments))]
@@ -47,7 +49,7 @@ def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str
             finally:
                 ranks.kill()
         if ranks.signals:
-            raise KeyboardInterrupt if ranks.signals[0] == signal.SIGINT else SIGTERMException
+            raise _stopped_by(ranks.signals[0])
         if any(process.returncode for process in ranks.processes):
             raise InputError(_failure(ranks, reports))
 
@@ -99,7 +101,7 @@ class _Ranks:
                 heard = len(self.signals)
                 deadline = time.monotonic() + AFTER_A_SIGNAL
             failed = any(codes) or any(report.exists() for report in reports)
-            if failed and not self.signals:
+            if failed:
                 deadline = min(deadline, time.monotonic() + AFTER_A_FAILURE)
             if time.monotonic() > deadline or self.signals.count(signal.SIGINT) > 1:
                 return
@@ -125,7 +127,7 @@ class _Ranks:
             self.signals.append(number)
             for process in self.processes:
                 if process.poll() is None:
-                    process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+                    process.send_signal(signal.SIGTERM if number == HANG_UP else number)
 
         ignored = {number for number in FORWARDED if signal.getsignal(number) == signal.SIG_IGN}  # as nohup does
         before = {number: signal.signal(number, forward) for number in FORWARDED if number not in ignored}
@@ -134,6 +136,12 @@ class _Ranks:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _stopped_by(number: int) -> BaseException:
+    if number == signal.SIGINT:
+        return KeyboardInterrupt()
+    return SIGTERMException() if number in (signal.SIGTERM, HANG_UP) else Interrupted(number)
 
 
 def _failure(ranks: _Ranks, reports: Sequence[Path]) -> str:

@@ -126,7 +126,7 @@ end_with_starter()
 def leave(number, frame):
     (folder / f"left{rank}").write_text(str(number))
     sys.exit(number)
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
     signal.signal(number, leave)
 (folder / f"working{rank}").touch()
 time.sleep(600)
@@ -139,6 +139,7 @@ time.sleep(600)
         (signal.SIGINT, signal.SIGINT, "KeyboardInterrupt"),
         (signal.SIGTERM, signal.SIGTERM, "SIGTERMException"),
         (signal.SIGHUP, signal.SIGTERM, "SIGTERMException"),
+        (signal.SIGUSR1, signal.SIGUSR1, "Interrupted"),
         (signal.SIGKILL, signal.SIGTERM, ""),
     ],
 )
