@@ -8,6 +8,9 @@ from __future__ import annotations
 import csv
 import os
 import re
+import ssl
+import urllib.error
+import urllib.request
 import uuid
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,8 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from dgreid.errors import InputError
 from dgreid.files import write_atomically
+
+SECONDS_TO_ANSWER = 5
 
 
 class MetricsTable(Logger):
@@ -114,7 +119,7 @@ def with_tensorboard(folder: Path) -> list[Logger]:
 def with_wandb(
     folder: Path, project: str = "dgreid", entity: str | None = None, mode: str | None = None
 ) -> list[Logger]:
-    """``logger=wandb``: online if there is a key, else offline with one line saying so.
+    """``logger=wandb``: online if there is a key and the server answers, else offline with one line saying so.
 
     Args:
         folder: the run's folder; wandb keeps its files in ``<run>/wandb``.
@@ -123,10 +128,11 @@ def with_wandb(
         mode: ``online``, ``offline`` or ``disabled``; None: chosen by whether there is a key.
     """
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if _has_wandb_key() else "offline")
+    reason = "no key or offline mode"
+    if mode == "online" and (problem := _unreachable()):  # wandb itself would try for minutes, then end the run
+        mode, reason = "offline", problem
     if mode == "offline":
-        rank_zero_info(
-            f"wandb: no key or offline mode; this run is kept in {folder}/wandb, `wandb sync` uploads it later"
-        )
+        rank_zero_info(f"wandb: {reason}; this run is kept in {folder}/wandb, `wandb sync` uploads it later")
     # wandb would stage copies of tables and pictures in the home folder otherwise.
     _set_unless_chosen("WANDB_DATA_DIR", str(folder))
     _set_unless_chosen("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
@@ -169,6 +175,23 @@ def _set_unless_chosen(variable: str, place: str) -> None:
     """Sets an environment variable, also a second time in a sweep, but not over the user's own value."""
     if os.environ.get(variable) == _OWN_PLACES.get(variable):
         os.environ[variable] = _OWN_PLACES[variable] = place
+
+
+def _unreachable() -> str | None:
+    """Why wandb's server does not answer; None where it does, whatever it says."""
+    import wandb  # takes a second
+
+    server = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
+    try:
+        urllib.request.urlopen(server, timeout=SECONDS_TO_ANSWER).close()
+    except urllib.error.HTTPError:
+        return None  # an answer
+    except (OSError, ValueError) as error:
+        # wandb may know certificates that Python does not.
+        if isinstance(getattr(error, "reason", None), ssl.SSLError):
+            return None
+        return f"{server} cannot be reached ({getattr(error, 'reason', error)})"
+    return None
 
 
 def _has_wandb_key() -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -62,7 +65,7 @@ def test_tensorboard_writes_beside_the_table(tmp_path):
 class TestWandb:
     @pytest.fixture(autouse=True)
     def _at_home(self, monkeypatch, tmp_path):
-        for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+        for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
             monkeypatch.setenv(name, "restored after the test")
             monkeypatch.delenv(name)
         monkeypatch.setattr("dgreid.loggers._OWN_PLACES", {})
@@ -83,9 +86,26 @@ class TestWandb:
         assert "wandb sync" in lines[0]
 
     def test_with_a_key_it_goes_online(self, tmp_path, monkeypatch):
+        server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # answers that it knows no such request
+        threading.Thread(target=server.handle_request).start()
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         assert with_wandb(tmp_path)[1]._wandb_init["mode"] == "online"
         assert with_wandb(tmp_path, mode="disabled")[1]._wandb_init["mode"] == "disabled"
+        server.server_close()
+
+    @pytest.mark.parametrize("mode", [None, "online"])
+    def test_a_server_that_does_not_answer_is_not_waited_for(self, mode, tmp_path, monkeypatch, caplog):
+        caplog.set_level("INFO")
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+            monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+            assert with_wandb(tmp_path, mode=mode)[1]._wandb_init["mode"] == "offline"
+        (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("wandb: ")]
+        assert f"{os.environ['WANDB_BASE_URL']} cannot be reached (" in line
+        assert "Connection refused); this run is kept in" in line
+        assert line.endswith("`wandb sync` uploads it later")
 
     def test_a_cell_repeated_elsewhere_is_another_run(self, tmp_path):
         folders = [tmp_path / machine / "demo" / "a_to_b" / "fb" / "seed0" for machine in ("mine", "yours")]

@@ -103,6 +103,7 @@ class Domain(ABC):
         if not any(ordered.values()):
             raise DatasetError(f"{self.name}: {self.root} holds no image")
         for subset, records in ordered.items():
+            self._refuse_unwritable_names(records)
             self._refuse_out_of_range(subset, records)
         self._refuse_repeated(ordered)
         for difference in self.count_differences(ordered):
@@ -165,6 +166,16 @@ class Domain(ABC):
     def explain_count(self, subset: Subset, found: Counts) -> str:
         """What to do about a wrong count."""
         return "the copy is incomplete or another version: unpack the original archive again"
+
+    def _refuse_unwritable_names(self, records: Iterable[ReIDRecord]) -> None:
+        for record in records:
+            try:
+                str(record.path).encode()
+            except UnicodeEncodeError as error:  # of old archives; no table, page or terminal can show it
+                raise DatasetError(
+                    f"{self.name}: the file name {str(record.path)!a} is no UTF-8; rename it, e.g. with "
+                    "`convmv -f latin1 -t utf8 -r --notest <folder>`"
+                ) from error
 
     def _refuse_out_of_range(self, subset: Subset, records: Iterable[ReIDRecord]) -> None:
         for record in records:
