@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DOMAINS ?=
+EXAMPLES ?= 2000
 DEMO := runs/demo/synthetic_plaza+synthetic_station+synthetic_campus_to_synthetic_night/fb/seed0
 RUN := $(VENV)/bin/python
 # Newer than pyproject.toml and constraints.txt: what they ask for is installed.
@@ -10,7 +11,7 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-soak lint format data-check bench-data bench-train bench-eval bench-rerank \
+.PHONY: help install demo test test-all test-fuzz test-soak lint format data-check bench-data bench-train bench-eval bench-rerank \
   bench-search benchmark-synthetic golden clean
 
 help: ## list the targets
@@ -19,6 +20,7 @@ help: ## list the targets
 	@echo "  PYTHON=python3.12     interpreter that makes the virtual environment ($(PYTHON))"
 	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
 	@echo "  DOMAINS=\"name name\"   what data-check looks at (all)"
+	@echo "  EXAMPLES=2000         inputs that test-fuzz tries of each kind ($(EXAMPLES))"
 	@echo "  BENCH=\"--size ...\"   options of bench-eval, bench-rerank and bench-search (none)"
 	@echo "  DGREID_DATA=/data     environment variable: the folder that holds the data sets (data)"
 
@@ -55,6 +57,9 @@ test: $(INSTALLED) ## unit, contract and integration tests (at most 15 minutes o
 
 test-all: $(INSTALLED) ## all tests, the slow ones too
 	@$(RUN) -m pytest -m ""
+
+test-fuzz: $(INSTALLED) ## parsers against EXAMPLES arbitrary and mutated inputs each, others each time
+	@EXAMPLES=$(EXAMPLES) $(RUN) -m pytest tests/fuzz
 
 lint: $(INSTALLED) ## ruff (rules, format) and mypy
 	@$(RUN) -m ruff check .

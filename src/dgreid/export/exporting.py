@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dgreid.errors import InputError, check_one_of
 from dgreid.export.model_card import CARD, model_card
@@ -15,8 +15,9 @@ from dgreid.export.provenance import measured, withdrawn
 from dgreid.export.subject import Subject, subject_of
 from dgreid.export.weights_file import WEIGHTS, can_be_built, load_exported, write_weights
 from dgreid.files import new_folder, require_within, write_text
-from dgreid.run.folder import RESULT
+from dgreid.run.folder import RECORD, RESULT
 from dgreid.run.load import find_checkpoint, load_run, read_run
+from dgreid.run.stored import stored_json
 
 EXPORTS = "exports"
 FORMATS = ("onnx", "safetensors")
@@ -85,15 +86,22 @@ def _place(folder: Path, form: str, checkpoint: str, target: str | None, output:
 def _write_folder(subject: Subject, run: Path, path: Path) -> float:
     """Weights and card; read back and compared before the folder gets its name."""
     result = run / RESULT
-    found = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
+    found = stored_json(result) if result.is_file() else None
     with new_folder(path) as temporary:
         write_weights(subject, temporary / WEIGHTS)
-        write_text(temporary / CARD, model_card(subject, measured(subject, found)))
+        write_text(temporary / CARD, _card(subject, found, run))
         own = None if can_be_built(subject.facts) else copy.deepcopy(subject.net)
         read_back = load_exported(temporary, own)
         difference = largest_difference(subject.embedder, read_back, subject.height, subject.width)
         require_parity(path, difference)
     return difference
+
+
+def _card(subject: Subject, result: dict[str, Any] | None, run: Path) -> str:
+    try:
+        return model_card(subject, measured(subject, result))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{run}: {RESULT} or {RECORD} is damaged ({error!r}); copy the run again") from error
 
 
 def _lines(subject: Subject, path: Path, form: str, difference: float | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,18 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dgreid.data.modules import DomainDataModule
+from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
 from dgreid.run.trust import check_targets, entries
 from dgreid.types import DomainInfo
 
 LARGEST = 16 * 2**20  # bytes; real ones have some thousand
+LARGEST_SIDE = 4096  # pixels of an image
 GROUPS = ("net", "strategy", "optim", "schedule", "data", "domain")
 VALUES = ("sources", "target", "use", "seed")
 RECORDED: Mapping[str, type | tuple[type, ...]] = {
-    "sources": list, "weights": dict, "preprocessing": dict, "precision": dict, "fingerprint": str,
+    "sources": list, "weights": dict, "preprocessing": dict, "precision": dict, "environment": dict, "fingerprint": str,
     "strategy": (str, type(None)), "protocol": (str, type(None)), "use": str, "seed": int,
 }  # fmt: skip
 WAY_OUT = "restore it from a backup, or copy the run again"
@@ -46,11 +50,25 @@ def stored_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
                 f"{file}: {key}={value} asks for a value from outside the file, which is not looked up; write the value"
             )
     check_targets(content, trust, file)
-    missing = [key for key in (*GROUPS, *VALUES) if key not in content]
-    wrong = [key for key in GROUPS if not isinstance(content.get(key), dict)]
-    if missing or wrong:
-        raise InputError(f"{file} is no run's configuration: {', '.join(missing or wrong)} missing; {WAY_OUT}")
+    missing = [key for key in VALUES if key not in content]
+    missing += [key for key in GROUPS if not isinstance(content.get(key), dict)]
+    if missing:
+        raise InputError(f"{file} is no run's configuration: {', '.join(missing)} missing; {WAY_OUT}")
+    _check_data(file, content["data"])
     return config
+
+
+def _check_data(file: Path, data: Mapping[str, Any]) -> None:
+    """Refuses images of no size, and options of the data that this version does not have."""
+    size = {key: data.get(key) for key in ("height", "width")}
+    if any(type(value) is not int or not 0 < value <= LARGEST_SIDE for value in size.values()):
+        raise InputError(f"{file}: data has {size}, which is no size of images; {WAY_OUT}")
+    takers = {"data": (data, DomainDataModule), "data.transform": (data.get("transform"), TrainTransform)}
+    for key, (given, taker) in takers.items():
+        if not isinstance(given, Mapping):
+            raise InputError(f"{file}: {key} has no values by name; {WAY_OUT}")
+        if unknown := [str(name) for name in given if name not in inspect.signature(taker).parameters]:
+            raise InputError(f"{file}: {key} has {', '.join(unknown)}, which this version does not know; {WAY_OUT}")
 
 
 def plain_config(file: Path) -> DictConfig:
