@@ -6,7 +6,6 @@ import csv
 import multiprocessing
 import os
 import signal
-import stat
 
 import numpy as np
 import pytest
@@ -229,7 +228,14 @@ def test_checkpoints_that_are_not_the_run_s(kind, run, data_root, tmp_path):
     assert not (run / "evaluations").exists()
 
 
-def test_the_permissions_of_results_are_those_of_the_user(run):
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE((run / "result.json").stat().st_mode) == 0o666 & ~mask
+def test_a_start_from_a_run_with_other_people(run, data_root, tmp_path):
+    own = own_data(tmp_path / "own")
+    text = f"init='{run}'"
+    started = train_small(data_root, tmp_path / "next", *own, text, "strategy=fb", "epochs=1", "optim.lr=0")
+    before, after = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for folder in (run, started)
+    )
+    moved = [name for name in before if name.startswith("net.") and before[name].shape != after[name].shape]
+    assert moved == []
+    weights = "net.backbone.layer1.conv1.weight"
+    assert torch.equal(before[weights], after[weights])
