@@ -20,7 +20,7 @@ from dgreid.evaluation.ranked_lists import write_queries
 from dgreid.search.answers import Answer, Answers, Hit
 from dgreid.search.images import SearchImage
 from dgreid.search.index_folder import IndexFolder, Metadata, read_embeddings, write_metadata, write_part
-from dgreid.search.indexing import alone
+from dgreid.search.leftovers import alone
 from dgreid.search.page import answers_page
 from dgreid.search.weights import Weights
 from dgreid.types import ReIDRecord

@@ -103,13 +103,15 @@ def test_one_s_own_photos_find_themselves_and_can_become_more(run, photos, data_
     assert all(hit["identity"] is hit["camera"] is None for hit in before["hits"])
     shutil.copy(late, photos / "new.jpg")
     search(data_root, "add", f"run={run}", "name=photos", f"images={photos}")
-    assert "added:    1 images (8 were in it already)" in capsys.readouterr().out
+    assert "added:    1 image (8 were in it already)" in capsys.readouterr().out
     search(data_root, "query", f"folder={folder}", f"images={late}", "top=1")
     (after,) = answers(folder / "answers" / "2")["queries"]
     assert after["hits"][0]["path"] == str(photos / "new.jpg")
     assert after["hits"][0]["score"] == pytest.approx(1, abs=1e-5)
-    with pytest.raises(InputError, match="has all 9 of them already; nothing was added"):
-        search(data_root, "add", f"run={run}", "name=photos", f"images={photos}")
+    before = (folder / "metadata.json").read_text()
+    search(data_root, "add", f"run={run}", "name=photos", f"images={photos}")
+    assert "added:    nothing; all 9 images are in " in capsys.readouterr().out
+    assert (folder / "metadata.json").read_text() == before
 
 
 def test_a_list_says_who_it_is_in_words(run, photos, data_root, tmp_path, capsys):
@@ -155,9 +157,12 @@ def test_nobody_below_the_threshold_of_the_run(run, data_root, tmp_path, capsys)
     said = answers(tmp_path / "some")
     assert [asked["nobody"] for asked in said["queries"]] == (best < threshold).tolist()
     assert 0 < sum(best < threshold) < len(best)
-    assert said["threshold"] == {"value": threshold, "false_accept_rate": 0.01, "gallery_images": 12}
+    assert said["threshold"] == {"value": threshold, "false_accept_rate": 0.01, "gallery_images": 12, "searches": 6}
     assert "nobody in the gallery" in (tmp_path / "some" / "answers.html").read_text()
-    assert "in a gallery of 12 images. The rate grows with the gallery" in capsys.readouterr().out
+    assert (
+        "6 searches for held-out people of the sources in a gallery of 12 images. So few cannot tell"
+        in capsys.readouterr().out
+    )
 
 
 def test_embeddings_of_another_net_are_refused(run, data_root):
@@ -182,7 +187,7 @@ def test_unreadable_images_are_named_or_left_out(run, photos, data_root, capsys)
     said = answers(run / "search" / "photos" / "answers" / "1")
     assert [Path(left["path"]).name for left in said["skipped"]] == ["broken.jpg"]
     assert all(asked["path"] == asked["hits"][0]["path"] for asked in said["queries"])
-    assert "left out: 1 images" in capsys.readouterr().out
+    assert "left out: 1 image that" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_unreadable_images_are_named_or_left_out(run, photos, data_root, capsys)
         ),
         ("index", ["gallery=synthetic_night"], "run is empty: give the folder of a run"),
         ("index", ["gallery=synthetic_night", "run=[a,b]"], "run names 2 folders"),
-        ("index", ["gallery=synthetic_nigth", "run={run}"], "there is no such file, folder or domain"),
+        ("index", ["gallery=synthetic_nigth", "run={run}"], "or domain .*did you mean 'synthetic_night'"),
         (
             "index",
             ["gallery=synthetic_night", "run={run}"],
@@ -213,7 +218,11 @@ def test_unreadable_images_are_named_or_left_out(run, photos, data_root, capsys)
         ("index", ["gallery=synthetic_night", "run=nowhere"], "nowhere holds no run"),
         ("query", ["run={run}"], "images is empty: .* e.g. images=photo.jpg"),
         ("query", ["images=synthetic_night"], "no index is named: give run="),
-        ("query", ["images=synthetic_night", "run={run}", "name=x"], "has the indexes synthetic_night; make one with"),
+        (
+            "query",
+            ["images=synthetic_night", "run={run}", "name=synthetic_nigt"],
+            "no such index; did you mean 'synthetic_night'",
+        ),
         ("query", ["images=synthetic_night", "run={run}/search"], "search has no index; make one with `python -m"),
         ("query", ["images=synthetic_night", "folder={run}"], "holds no index: metadata.json is missing"),
         ("query", ["images=synthetic_night", "run={run}", "top=0"], "top=0: a whole number of at least 1"),
@@ -251,6 +260,41 @@ def test_a_run_that_moved_is_asked_for(run, trained, data_root, tmp_path):
                f"output={index / 'answers' / '1'}")  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("search_device=gpu", "search_device=gpu: faiss sees no GPU; use search_device=cpu"),
+        ("parameters='nprobe=3'", "parameters=nprobe=3 of kind=exact"),
+    ],
+)
+def test_how_to_search_is_refused_before_images_are_read(trained, data_root, tmp_path, monkeypatch, words, said):
+    monkeypatch.setattr("dgreid.evaluation.neighbours.faiss.get_num_gpus", lambda: 0)
+    (tmp_path / "broken.jpg").write_text("no image")
+    with pytest.raises(InputError, match=said):
+        search(data_root, "query", f"run={trained}", f"images={tmp_path / 'broken.jpg'}", words)
+
+
+def test_a_run_that_moved_with_its_indexes_is_found(run, trained, data_root, tmp_path):
+    assert json.loads((run / "search" / "synthetic_night" / "metadata.json").read_text())["weights"]["run"] != str(run)
+    away = trained.rename(trained.with_name("away"))
+    try:
+        words = (f"folder={run / 'search' / 'synthetic_night'}", "images=synthetic_night", "top=1")
+        search(data_root, "query", *words, f"output={tmp_path / 'out'}")
+    finally:
+        away.rename(trained)
+    assert len(answers(tmp_path / "out")["queries"]) > 0
+
+
+def test_files_that_are_passed_over_are_counted(run, photos, data_root, capsys):
+    for name in ("one.webp", "two.WEBP", "notes", ".hidden.webp"):
+        (photos / name).write_text("x")
+    search(data_root, "index", f"run={run}", f"gallery={photos}")
+    assert "not seen: 2 .webp, 1 no ending (images end with .bmp, .jpeg, .jpg, .png)" in capsys.readouterr().out
+    (photos / "late.jpg").symlink_to(photos / "gone.jpg")
+    with pytest.raises(InputError, match=r"1 of 1 images cannot be read(.|\n)*late.jpg"):
+        search(data_root, "add", f"run={run}", "name=photos", f"images={photos}")
+
+
 def typed(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "dgreid.search", *words],
@@ -263,7 +307,7 @@ def test_as_typed_with_names_full_of_signs(run, tmp_path):
     Image.new("RGB", (32, 64), "red").save(tmp_path / "it's (1), a=b [é].png")
     done = typed("index", "gallery=it's (1), a=b [é].png", "run=run", "kind=exact", "name=signs", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "index:    run/search/signs (1 images" in done.stdout
+    assert "index:    run/search/signs (1 image, " in done.stdout
     done = typed("query", "images=it's (1), a=b [é].png", "run=run", "name=signs", "threshold=0.5", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1.000" in done.stdout

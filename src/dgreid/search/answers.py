@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dgreid.errors import InputError
 from dgreid.evaluation.indexes.kinds import EXACT
 from dgreid.evaluation.indexes.neighbour_lists import Neighbours
-from dgreid.evaluation.neighbours import Device
+from dgreid.evaluation.neighbours import NeighbourIndex
 from dgreid.search.images import SearchImage, as_text
 from dgreid.search.index_folder import IndexFolder
 from dgreid.search.readable import Skipped
@@ -90,10 +90,7 @@ def search(
     embeddings: NDArray[np.float32],
     top: int,
     threshold: Threshold | None = None,
-    *,
-    parameters: str | None = None,
-    memory_map: bool = False,
-    device: Device = "cpu",
+    neighbours: NeighbourIndex | None = None,
 ) -> list[Answer]:
     """The most similar images of an index for each query.
 
@@ -105,18 +102,14 @@ def search(
         embeddings: (Q, D) of the queries, at unit length.
         top: how many images to answer with; all, if the index has fewer.
         threshold: the score from which on an answer counts.
-        parameters: faiss's search parameters instead of the index's.
-        memory_map: leave the index on disk.
-        device: where faiss searches.
+        neighbours: of the index, as they were opened to be searched; None opens them here.
 
     Raises:
-        InputError: ``top`` is below 1, or the index cannot be searched so.
+        InputError: ``top`` is below 1, or the index is damaged.
     """
     if top < 1:
         raise InputError(f"top={top}: at least 1")
-    neighbours = index.neighbours(memory_map=memory_map, device=device)
-    if parameters is not None:
-        neighbours.set_parameters(parameters)
+    neighbours = neighbours or index.neighbours()
     found = neighbours.search(embeddings, min(top, neighbours.size))
     if index.metadata.kind != EXACT:
         found = _rescored(found, embeddings, index)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig
+from rich.filesize import decimal
 
-from dgreid.errors import InputError, check_one_of
+from dgreid.data.domains.files import IMAGE_SUFFIXES
+from dgreid.errors import InputError
 from dgreid.files import require_within, write_json, write_text
 from dgreid.run.folder import quoted
 from dgreid.search.answers import Answers, search, shown_path
+from dgreid.search.images import other_files
 from dgreid.search.index_folder import METADATA, IndexFolder
-from dgreid.search.indexing import SKIPPED, add_images, alone, check_free, make_index, remake_index
+from dgreid.search.indexing import SKIPPED, add_images, check_free, make_index, remake_index
+from dgreid.search.leftovers import alone
 from dgreid.search.page import answers_page
 from dgreid.search.progress import progress
 from dgreid.search.readable import Skipped
@@ -28,6 +32,7 @@ from dgreid.search.requests import (
     kind_of,
     list_images,
     new_place,
+    opened,
     places,
     readable_images,
     run_folder,
@@ -62,7 +67,7 @@ def index_images(config: DictConfig) -> None:
     images, skipped = readable_images(listed, config)
     embedder, weights = embedder_of(config, run, str(config.checkpoint), flip)
     made = make_index(path, images, skipped, embedder, weights, kind, gallery, progress)
-    print(f"indexed:  {len(images):,} images{_left_out(made, skipped)}")
+    print(f"indexed:  {counted(len(images))}{_left_out(made, skipped)}{_passed_over(gallery)}")
     _say_what_it_is(made)
 
 
@@ -74,7 +79,7 @@ def _index_anew(config: DictConfig, source: IndexFolder) -> None:
         )
     path = new_place(config, source.path.absolute().parent, [f"{source.path.absolute().name}-{config.kind}"])
     made = remake_index(path, source, kind_of(config), progress)
-    print(f"indexed:  {made.metadata.images:,} images of {source.path}, whose embeddings were taken")
+    print(f"indexed:  {counted(made.metadata.images)} of {source.path}, whose embeddings were taken")
     _say_what_it_is(made)
 
 
@@ -92,13 +97,12 @@ def add(config: DictConfig) -> None:
         known = {image.path for image in index.all_images()}
         new = [image for image in listed if image.path not in known]
         if not new:
-            raise InputError(
-                f"images={config.images}: {path} has all {len(listed):,} of them already; nothing was added"
-            )
+            print(f"added:    nothing; all {counted(len(listed))} are in {shown_path(str(path))} already")
+            return
         images, skipped = readable_images(new, config)
         index = add_images(index, images, skipped, embedder_of_index(config, index), wanted, progress)
     there = f" ({len(listed) - len(new):,} were in it already)" if len(listed) > len(new) else ""
-    print(f"added:    {len(images):,} images{there}{_left_out(index, skipped)}")
+    print(f"added:    {counted(len(images))}{there}{_left_out(index, skipped)}{_passed_over(wanted)}")
     _say_what_it_is(index)
 
 
@@ -112,12 +116,12 @@ def query(config: DictConfig) -> None:
     index = existing_index(config)
     run = run_of_index(config, index)
     threshold = chosen_threshold(config.false_accept_rate, config.threshold, run, index.metadata.weights)
-    check_one_of("search_device", config.search_device, ("cpu", "gpu", "auto"))
-    top, memory_map = at_least_one(config, "top"), switch(config, "memory_map")
+    top = at_least_one(config, "top")
     output = None if config.output is None else _free_folder(Path(str(config.output)).expanduser())
     if output is None:
         require_within(index.path, index.path / ANSWERS)
     listed = list_images(config, wanted, "images", "query", config_of(config, run))
+    neighbours = opened(config, index)
     queries, skipped = readable_images(listed, config)
     embedder = embedder_of_index(config, index)
     with progress("embedding", len(queries)) as advance:
@@ -125,17 +129,14 @@ def query(config: DictConfig) -> None:
         for batch in embedder(queries):
             batches.append(batch)
             advance(done := done + len(batch))
-    found = search(
-        index, queries, np.concatenate(batches), top, threshold,
-        parameters=config.parameters, memory_map=memory_map, device=config.search_device,
-    )  # fmt: skip
+    found = search(index, queries, np.concatenate(batches), top, threshold, neighbours)
     answers = Answers(index, found, threshold, skipped)
     print_answers(answers)
     output = output or _numbered_folder(index.path / ANSWERS)
     write_json(output / TABLE, answers.record())
     write_text(output / PAGE, answers_page(answers))
     if skipped:
-        print(f"left out: {len(skipped):,} images that cannot be read, listed in {TABLE}")
+        print(f"left out: {counted(len(skipped))} that cannot be read, listed in {TABLE}")
     print(f"\nanswers:  {output / TABLE}\npage:     {output / PAGE}")
 
 
@@ -170,6 +171,17 @@ def _left_out(index: IndexFolder, skipped: Sequence[Skipped]) -> str:
     return f"; {len(skipped):,} that cannot be read are listed in {index.path / SKIPPED}" if skipped else ""
 
 
+def _passed_over(places: Sequence[str]) -> str:
+    """What of the folders is not taken for an image, which nobody would notice otherwise."""
+    others = other_files(places)
+    return f"\nnot seen: {others} (images end with {', '.join(sorted(IMAGE_SUFFIXES))})" if others else ""
+
+
+def counted(images: int) -> str:
+    """``1 image``, ``1,200 images``."""
+    return f"{images:,} image{'' if images == 1 else 's'}"
+
+
 def _say_what_it_is(index: IndexFolder) -> None:
     metadata = index.metadata
     recall = metadata.recall
@@ -179,6 +191,6 @@ def _say_what_it_is(index: IndexFolder) -> None:
         else f"{metadata.kind}; finds the nearest image in {100 * recall['at_1']:.1f} %, "
         f"{100 * recall['at_10']:.1f} % of the ten nearest"
     )
-    size = (index.path / metadata.index).stat().st_size / 2**20
-    print(f"index:    {shown_path(str(index.path))} ({metadata.images:,} images, {size:,.1f} MB, {found})")
+    size = decimal((index.path / metadata.index).stat().st_size)
+    print(f"index:    {shown_path(str(index.path))} ({counted(metadata.images)}, {size}, {found})")
     print(f"next:     {COMMAND} query folder={quoted(Path(shown_path(str(index.path))))} images=<photos of someone>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import re
 from collections import Counter
@@ -53,7 +54,7 @@ def images_of_domain(domain: Domain, subset: Subset) -> list[SearchImage]:
     ]
 
 
-def images_in(place: str, key: str) -> list[SearchImage]:
+def images_in(place: str, key: str, domains: Iterable[str] = ()) -> list[SearchImage]:
     """The images of a folder with all its subfolders, of one file, or of a pattern such as ``photos/*.jpg``.
 
     A file that is named itself may have any ending; in folders, endings tell images.
@@ -61,6 +62,7 @@ def images_in(place: str, key: str) -> list[SearchImage]:
     Args:
         place: what the user typed; ``~`` is the home folder.
         key: the option it was typed for.
+        domains: names that a mistyped one may mean.
 
     Raises:
         InputError: there is nothing of this name, or no image in it.
@@ -74,8 +76,8 @@ def images_in(place: str, key: str) -> list[SearchImage]:
     files = [SearchImage(name) for name in found if is_image_name(Path(Path(name).name)) and Path(name).is_file()]
     if not files:
         raise InputError(
-            f"{key}={place}: there is no such file, folder or domain ({path}); give images, a folder of images, a CSV "
-            "file with the column path, or a domain's name"
+            f"{key}={place}: there is no such file, folder or domain ({path}); {_meant(place, path, domains)}give "
+            "images, a folder of images, a CSV file with the column path, or a domain's name"
         )
     return files
 
@@ -98,19 +100,47 @@ def printable(path: str) -> str:
     return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", as_text(path))
 
 
+def other_files(places: Iterable[str]) -> str:
+    """The files in folders that are not taken for images, by their endings: ``3 .webp, 1 no ending``; "" if none."""
+    folders = [Path(place).expanduser().absolute() for place in places]
+    others = [path for folder in folders if folder.is_dir() for path in _inside(folder) if not _is_image(path, folder)]
+    return _endings(others)
+
+
 def _below(folder: Path, key: str) -> Sequence[Path]:
     """The images in a folder and its subfolders, sorted; hidden ones and those of hidden folders are left out."""
-    inside = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    images = [path for path in inside if is_image_name(path.relative_to(folder))]
+    inside = _inside(folder)
+    images = [path for path in inside if _is_image(path, folder)]
     if not images:
-        others = Counter(path.suffix.lower() or "no ending" for path in inside).most_common(SUFFIXES_SHOWN)
-        held = ", ".join(f"{count} {ending}" for ending, count in others)
+        held = _endings(inside)
         raise InputError(
             f"{key}={folder} holds no image" + (f" (but files: {held})" if held else "") + "; images end with "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return images
+
+
+def _inside(folder: Path) -> list[Path]:
+    """All files, and links to files that are gone, which reading them will tell."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if (path.is_file() or (path.is_symlink() and not path.exists()))
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    return is_image_name(path.relative_to(folder))
+
+
+def _endings(files: Iterable[Path]) -> str:
+    counts = Counter(path.suffix.lower() or "no ending" for path in files).most_common(SUFFIXES_SHOWN)
+    return ", ".join(f"{count:,} {ending}" for ending, count in counts)
+
+
+def _meant(place: str, path: Path, domains: Iterable[str]) -> str:
+    """A domain, or what lies beside the path, whose name is nearly the one that was typed."""
+    beside = [str(Path(place).with_name(other.name)) for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(place, [*domains, *beside], n=1, cutoff=0.7)
+    return f"did you mean '{close[0]}'? " if close else ""

@@ -91,11 +91,18 @@ class IndexFolder:
         self.path = path
         self.metadata = _read_metadata(path)
 
-    def neighbours(self, *, memory_map: bool = False, device: Device = "cpu") -> NeighbourIndex:
+    def neighbours(
+        self, *, memory_map: bool = False, device: Device = "cpu", parameters: str | None = None
+    ) -> NeighbourIndex:
         """The index of faiss.
 
+        Args:
+            memory_map: leave it on disk.
+            device: where faiss searches.
+            parameters: of the search, instead of those it was made with.
+
         Raises:
-            InputError: it is damaged, or does not hold as many images as are listed.
+            InputError: it is damaged, does not hold as many images as are listed, or cannot be searched so.
         """
         index = NeighbourIndex.load(self.path / self.metadata.index, memory_map, device=device)
         if (index.size, index.dimension) != (self.metadata.images, self.metadata.dimension):
@@ -104,6 +111,8 @@ class IndexFolder:
                 f"are {self.metadata.images} of {self.metadata.dimension}: files of different indexes were mixed; make "
                 "it anew"
             )
+        if parameters is not None:
+            index.set_parameters(parameters)
         return index
 
     def images(self, wanted: Iterable[int]) -> dict[int, SearchImage]:

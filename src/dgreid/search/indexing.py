@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from dgreid.errors import InputError
 from dgreid.evaluation.indexes.kinds import EXACT, require_possible
 from dgreid.evaluation.indexes.recall import NEIGHBOURS
 from dgreid.evaluation.neighbours import NeighbourIndex, check_kind
-from dgreid.files import new_folder, require_within, write_text
+from dgreid.files import write_text
 from dgreid.search.embedding import Embedder
 from dgreid.search.images import SearchImage, as_text, printable
 from dgreid.search.index_folder import (
@@ -27,6 +26,7 @@ from dgreid.search.index_folder import (
     write_metadata,
     write_part,
 )
+from dgreid.search.leftovers import clear_unlisted, new_index
 from dgreid.search.readable import Skipped
 from dgreid.search.weights import Weights
 
@@ -35,7 +35,6 @@ Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int]
 
 SKIPPED = "skipped.txt"
 INDEX_NAME = "index-{}.faiss"
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def make_index(
     """
     check_free(path)
     kind.check(next(embedder(images[:1])).shape[1], len(images))
-    with new_folder(path) as folder:
+    with new_index(path) as folder:
         with progress("embedding", len(images)) as advance:
             part, dimension = write_part(folder, 0, images, _counted(embedder(images), advance), kind.float16)
         _finish(folder, part, dimension, weights, kind, gallery, embedder.precision, progress)
@@ -126,7 +125,7 @@ def remake_index(path: Path, source: IndexFolder, kind: Kind, progress: Progress
     check_free(path)
     old = source.metadata
     kind.check(old.dimension, old.images)
-    with new_folder(path) as folder:
+    with new_index(path) as folder:
         images = list(source.all_images())
         part, dimension = write_part(folder, 0, images, source.embeddings(), kind.float16)
         _finish(folder, part, dimension, old.weights, kind, old.gallery, old.precision, progress)
@@ -141,7 +140,7 @@ def add_images(
     gallery: Sequence[str],
     progress: Progress,
 ) -> IndexFolder:
-    """Embeds images and appends them to an index; the old ones are not touched. Call it within :func:`alone`.
+    """Embeds images and appends them to an index, within ``leftovers.alone``; the old ones are not touched.
 
     Args:
         index: to be added to.
@@ -157,6 +156,7 @@ def add_images(
     folder, old = index.path, index.metadata
     number = len(old.parts)
     name = INDEX_NAME.format(number)
+    clear_unlisted(index)
     with _removed_unless_finished([folder / name, *part_files(folder, number)]):
         with progress("embedding", len(images)) as advance:
             part, _ = write_part(folder, number, images, _counted(embedder(images), advance), old.float16)
@@ -184,24 +184,6 @@ def _removed_unless_finished(files: Sequence[Path]) -> Iterator[None]:
             reason = error.strerror or error
             raise InputError(f"{files[0].parent} cannot be written: {reason}; free space and try again") from error
         raise
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Within it no other process adds to an index.
-
-    Raises:
-        InputError: one does, or a link leads out of the folder.
-    """
-    require_within(folder, folder)
-    try:
-        lock = FileLock(folder / LOCK, timeout=0).acquire()  # the system releases it with its process
-    except Timeout as error:
-        raise InputError(f"another process is adding images to {folder}; try again when it is done") from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}; copy it to where you may") from error
-    with lock:
-        yield
 
 
 def check_free(path: Path) -> None:

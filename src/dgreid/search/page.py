@@ -17,6 +17,7 @@ from dgreid.search.index_folder import Metadata
 WIDTH, HEIGHT = 144, 216  # pixels that a picture fits into
 QUALITY = 85
 QUERIES_SHOWN = 200
+SKIPPED_NAMED = 5
 DIGITS = 12
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fdb; --warn: #c2660a; }
@@ -24,7 +25,8 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 100rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; }
 .facts, .note { color: GrayText; margin: .2rem 0; overflow-wrap: anywhere; }
-.note { color: inherit; background: var(--soft); padding: .6rem .8rem; border-left: 3px solid var(--warn); }
+.note { color: inherit; background: var(--soft); border-left: 3px solid var(--warn);
+  margin-top: .6rem; padding: .6rem .8rem; }
 section { border-top: 1px solid var(--line); padding: 1.1rem 0; display: flex; gap: 1.25rem; }
 section:first-of-type { margin-top: 1rem; }
 ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .65rem; }
@@ -72,7 +74,7 @@ def answers_page(answers: Answers) -> str:
 <body>
 <h1>Who is this?</h1>
 {_facts(answers)}
-{rest}
+{rest}{_skipped(answers)}
 {sections}
 </body>
 </html>
@@ -96,6 +98,15 @@ def _facts(answers: Answers) -> str:
     explained = answers.threshold.explained(metadata.images)
     said = f"Nobody in the gallery: {nobody:,} of {queries:,}. {explained[0].upper()}{explained[1:]}."
     return f'{facts}\n<p class="note">{_safe(said)}</p>'
+
+
+def _skipped(answers: Answers) -> str:
+    count = len(answers.skipped)
+    if not count:
+        return ""
+    first = ", ".join(Path(skipped.path).name for skipped in answers.skipped[:SKIPPED_NAMED])
+    names = f"{first}{', ...' if count > SKIPPED_NAMED else ''}"
+    return f'<p class="note">Without {count:,} that cannot be read: {_safe(names)}.</p>'
 
 
 def _kind(metadata: Metadata) -> str:

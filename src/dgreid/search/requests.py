@@ -9,9 +9,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dgreid.data.domains.base import Subset
-from dgreid.errors import InputError
+from dgreid.errors import InputError, check_one_of, nearest
+from dgreid.evaluation.neighbours import NeighbourIndex
 from dgreid.run.build import build_domains, set_precision
 from dgreid.run.evaluating import with_domains_of
+from dgreid.run.folder import RECORD
 from dgreid.run.guards import check_workers, names
 from dgreid.run.load import read_run
 from dgreid.run.trust import trusted_modules
@@ -108,12 +110,30 @@ def existing_index(config: DictConfig) -> IndexFolder:
     if config.name is not None:
         name = _checked_name(str(config.name))
         if name not in known:
-            raise InputError(f"name={name}: {beside} has {_list(known)}; {_how_to_make(config)}")
+            there = f"{beside} has no such index; {nearest(name, known)}" if known else f"{beside} has no index"
+            raise InputError(f"name={name}: {there}; {_how_to_make(config)}")
         return IndexFolder(beside / name)
     if len(known) != 1:
-        way_out = "choose one with name=..." if known else _how_to_make(config)
-        raise InputError(f"{beside} has {_list(known)}; {way_out}")
+        if not known:
+            raise InputError(f"{beside} has no index; {_how_to_make(config)}")
+        raise InputError(f"{beside} has the indexes {', '.join(known)}; choose one with name=...")
     return IndexFolder(beside / known[0])
+
+
+def opened(config: DictConfig, index: IndexFolder) -> NeighbourIndex:
+    """An index, to be searched as the user wants.
+
+    Raises:
+        InputError: it is damaged, or cannot be searched so.
+    """
+    check_one_of("search_device", config.search_device, ("cpu", "gpu", "auto"))
+    parameters = None if config.parameters is None else str(config.parameters)
+    try:
+        return index.neighbours(
+            memory_map=switch(config, "memory_map"), device=config.search_device, parameters=parameters
+        )
+    except InputError as error:  # with this command's name for the option
+        raise InputError(re.sub(r"\bdevice=", "search_device=", str(error))) from error
 
 
 def kind_of(config: DictConfig) -> Kind:
@@ -174,7 +194,7 @@ def list_images(
         elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
             images += read_list(path, subset)
         else:
-            images += images_in(place, key)
+            images += images_in(place, key, map(str, config.domain))
     return unique(images)
 
 
@@ -207,17 +227,19 @@ def embedder_of(config: DictConfig, run: Path, checkpoint: str, flip: bool | Non
 
 
 def run_of_index(config: DictConfig, index: IndexFolder) -> Path:
-    """The run that is given, or else the one that an index was made with.
+    """The run that is given, or else the one that an index was made with, or in which it lies if that one has moved.
 
     Raises:
         InputError: that one is gone.
     """
     if config.run is not None:
         return run_folder(config)
-    run = Path(index.metadata.weights.run)
-    if not run.is_dir():
-        raise InputError(f"{index.path} was made with {run}, which is no longer there: say where it is with run=...")
-    return run
+    recorded, around = Path(index.metadata.weights.run), index.path.absolute().parent
+    if recorded.is_dir():
+        return recorded
+    if around.name == SEARCH and (around.parent / RECORD).is_file():
+        return around.parent
+    raise InputError(f"{index.path} was made with {recorded}, which is no longer there: say where it is with run=...")
 
 
 def embedder_of_index(config: DictConfig, index: IndexFolder) -> Embedder:
@@ -243,10 +265,6 @@ def _checked_name(name: str) -> str:
     if re.search(r"[/\\]", name) or name.startswith("."):
         raise InputError(f"name={name}: a name is no path; give folder=... for an index at another place")
     return name
-
-
-def _list(known: Sequence[str]) -> str:
-    return f"the indexes {', '.join(known)}" if known else "no index"
 
 
 def _how_to_make(config: DictConfig) -> str:

@@ -21,21 +21,30 @@ class Threshold(NamedTuple):
         false_accept_rate: share of searches for people who were not in the gallery that it answered, when it was taken;
             None for a threshold that the user typed.
         gallery_images: how many images that gallery had; None likewise.
+        searches: how many such searches there were; None likewise.
     """
 
     value: float
     false_accept_rate: float | None = None
     gallery_images: int | None = None
+    searches: int | None = None
 
     def explained(self, images: int) -> str:
         """Where it comes from, and what that means for a gallery of so many images."""
-        if self.false_accept_rate is None or self.gallery_images is None:
+        if self.false_accept_rate is None or self.gallery_images is None or self.searches is None:
             return f"threshold {self.value:.3f}, as given; how many false answers it lets through is not known"
         larger = "; this one is larger" if images > self.gallery_images else ""
+        enough = math.ceil(1 / self.false_accept_rate)
+        few = (
+            f". So few cannot tell this rate, which takes {enough:,}: the threshold lies above all that they found"
+            if self.searches < enough
+            else ""
+        )
         return (
-            f"threshold {self.value:.3f} for a false-accept rate of {100 * self.false_accept_rate:g} %, which was "
-            f"reached on held-out people of the sources in a gallery of {self.gallery_images:,} images. The rate grows "
-            f"with the gallery ({images:,} images here{larger}), and other cameras have another rate"
+            f"threshold {self.value:.3f} for a false-accept rate of {100 * self.false_accept_rate:g} %, taken from "
+            f"{self.searches:,} searches for held-out people of the sources in a gallery of {self.gallery_images:,} "
+            f"images{few}. The rate grows with the gallery ({images:,} images here{larger}), and other cameras have "
+            "another rate"
         )
 
 
@@ -63,7 +72,7 @@ def chosen_threshold(rate: object, typed: object, run: Path, weights: Weights) -
     wanted, stored = _number(rate, "false_accept_rate"), _stored(rate, run, weights)
     for known, value in stored.by_rate.items():
         if math.isclose(float(known), wanted):
-            return Threshold(value, float(known), stored.gallery_images)
+            return Threshold(value, float(known), stored.gallery_images, stored.queries)
     raise InputError(
         f"false_accept_rate={rate}: {run} has thresholds for {', '.join(stored.by_rate)}; choose one of these, {OWN}"
     )
@@ -88,6 +97,7 @@ def _stored(rate: object, run: Path, weights: Weights) -> Thresholds:
         raise InputError(
             f"false_accept_rate={rate}: the thresholds of {run} are of step {stored.step} with "
             f"flip={str(flip_then).lower()}, the index is of step {weights.step} with flip={str(flip_now).lower()} "
-            f"(checkpoint {weights.checkpoint}), so they do not belong to its scores; make another index, {OWN}"
+            f"(checkpoint {weights.checkpoint}), so they do not belong to its scores; make another index with "
+            f"checkpoint=selected flip={str(flip_then).lower()}, {OWN}"
         )
     return stored

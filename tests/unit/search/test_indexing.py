@@ -14,7 +14,8 @@ from dgreid.search import indexing
 from dgreid.search.answers import search
 from dgreid.search.images import images_in
 from dgreid.search.index_folder import METADATA, IndexFolder
-from dgreid.search.indexing import SKIPPED, Kind, add_images, alone, remake_index
+from dgreid.search.indexing import SKIPPED, Kind, add_images, remake_index
+from dgreid.search.leftovers import alone
 from dgreid.search.readable import Skipped
 
 

@@ -111,7 +111,7 @@ def test_what_a_threshold_means_is_marked(index, tmp_path):
     images = [draw(tmp_path / f"{number}.png", number) for number in range(3)]
     without = Page(answers_page(answered(index, *images)))
     assert "nobody" not in without.text.lower()
-    some = Page(answers_page(answered(index, *images, threshold=Threshold(0.5, 0.01, 240))))
+    some = Page(answers_page(answered(index, *images, threshold=Threshold(0.5, 0.01, 240, 60))))
     assert some.text.count("below the threshold") == 1
     assert "Nobody in the gallery: 0 of 1." in some.text
     assert "in a gallery of 240 images" in some.text
@@ -127,3 +127,11 @@ def test_of_very_many_queries_the_first_are_shown(index, tmp_path, monkeypatch):
     shown = Page(answers_page(Answers(index, [one] * 5, None, [Skipped("/a", "b")])))
     assert len([tag for tag, _ in shown.tags if tag == "section"]) == 2
     assert "The first 2 of 5 queries; answers.json has all of them." in shown.text
+
+
+def test_queries_that_could_not_be_read_are_named(index, tmp_path):
+    one = answered(index, draw(tmp_path / "q.png", 1), draw(tmp_path / "a.png", 2))
+    assert "cannot be read" not in Page(answers_page(one)).text
+    skipped = [Skipped(f"/photos/<b>{number}.jpg", "empty") for number in range(7)]
+    text = Page(answers_page(Answers(one.index, one.answers, None, skipped))).text
+    assert "Without 7 that cannot be read: <b>0.jpg, <b>1.jpg, <b>2.jpg, <b>3.jpg, <b>4.jpg, ..." in text

@@ -35,8 +35,8 @@ def test_without_a_wish_each_query_is_answered(weights):
 
 def test_a_rate_takes_the_run_s_threshold(weights, run_result):
     run_result()
-    assert chosen_threshold(0.01, None, Path(weights.run), weights) == Threshold(0.73, 0.01, 240)
-    assert chosen_threshold(0.1, None, Path(weights.run), weights) == Threshold(0.5, 0.1, 240)
+    assert chosen_threshold(0.01, None, Path(weights.run), weights) == Threshold(0.73, 0.01, 240, 60)
+    assert chosen_threshold(0.1, None, Path(weights.run), weights) == Threshold(0.5, 0.1, 240, 60)
 
 
 def test_a_score_of_one_s_own_needs_no_run(weights):
@@ -77,7 +77,8 @@ def test_a_run_without_thresholds_says_how_to_get_them(weights, run_result):
 def test_thresholds_of_other_scores_are_refused(weights, run_result):
     run_result(step=9)
     with pytest.raises(
-        InputError, match=r"are of step 9 with flip=false, the index is of step 7 .* do not belong to its"
+        InputError,
+        match=r"are of step 9 with flip=false, the index is of step 7 .* do not belong to its .* checkpoint=sel",
     ):
         chosen_threshold(0.01, None, Path(weights.run), weights)
     run_result(flip=True)
@@ -88,11 +89,19 @@ def test_thresholds_of_other_scores_are_refused(weights, run_result):
 
 
 def test_where_it_comes_from_is_said():
-    said = Threshold(0.73, 0.01, 240).explained(1000)
+    said = Threshold(0.73, 0.01, 240, 100).explained(1000)
     assert "threshold 0.730 for a false-accept rate of 1 %" in said
-    assert "held-out people of the sources in a gallery of 240 images" in said
+    assert "taken from 100 searches for held-out people of the sources in a gallery of 240 images. The" in said
     assert "grows with the gallery (1,000 images here; this one is larger)" in said
-    assert "larger" not in Threshold(0.73, 0.01, 240).explained(240)
+    assert "larger" not in Threshold(0.73, 0.01, 240, 100).explained(240)
     assert (
         Threshold(0.5).explained(9) == "threshold 0.500, as given; how many false answers it lets through is not known"
     )
+
+
+@pytest.mark.parametrize(("searches", "enough"), [(99, False), (100, True)])
+def test_too_few_searches_for_a_rate_are_said(searches, enough):
+    said = Threshold(0.73, 0.01, 240, searches).explained(100)
+    assert (
+        "So few cannot tell this rate, which takes 100: the threshold lies above all that they found" in said
+    ) != enough
