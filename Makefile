@@ -11,8 +11,8 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fuzz test-soak lint format data-check bench-data bench-train bench-eval bench-rerank \
-  bench-search benchmark-synthetic golden clean
+.PHONY: help install demo test test-all test-fuzz test-faults test-soak lint format data-check bench-data \
+  bench-train bench-eval bench-rerank bench-search benchmark-synthetic golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,7 @@ help: ## list the targets
 	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
 	@echo "  DOMAINS=\"name name\"   what data-check looks at (all)"
 	@echo "  EXAMPLES=2000         inputs that test-fuzz tries of each kind ($(EXAMPLES))"
+	@echo "  KILLS=50              interruptions that test-faults makes (50)"
 	@echo "  BENCH=\"--size ...\"   options of bench-eval, bench-rerank and bench-search (none)"
 	@echo "  DGREID_DATA=/data     environment variable: the folder that holds the data sets (data)"
 
@@ -60,6 +61,9 @@ test-all: $(INSTALLED) ## all tests, the slow ones too
 
 test-fuzz: $(INSTALLED) ## parsers against EXAMPLES arbitrary and mutated inputs each, others each time
 	@EXAMPLES=$(EXAMPLES) $(RUN) -m pytest tests/fuzz
+
+test-faults: $(INSTALLED) ## kill runs at KILLS random moments (50), continue and compare them bit by bit (20 minutes)
+	@OMP_NUM_THREADS=1 $(RUN) tests/integration/faults.py --kills $(or $(KILLS),50)
 
 lint: $(INSTALLED) ## ruff (rules, format) and mypy
 	@$(RUN) -m ruff check .

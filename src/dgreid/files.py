@@ -74,6 +74,7 @@ def second_name(path: Path, name: Path) -> Path:
         shutil.copyfile(path, temporary)
         _sync(temporary)
     temporary.replace(name)
+    temporary.unlink(missing_ok=True)  # still there where both were names of one file already
     return name
 
 

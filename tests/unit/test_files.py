@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from dgreid.errors import InputError
-from dgreid.files import new_folder, write_atomically, write_json, write_text
+from dgreid.files import new_folder, remove_temporary, second_name, write_atomically, write_json, write_text
 
 
 def test_what_is_written_is_there(tmp_path):
@@ -79,3 +80,35 @@ def test_a_folder_that_took_the_place_stays(tmp_path):
         overtaken()
     assert (tmp_path / "folder" / "a.txt").read_text() == "theirs"
     assert [other.name for other in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    for name in (".last.123.ckpt", ".table.7.csv", ".odd.99", ".lock", ".hidden.csv", "table.7.csv", "last.ckpt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".folder.5").mkdir()
+    remove_temporary(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".lock",
+        ".hidden.csv",
+        "table.7.csv",
+        "last.ckpt",
+        ".folder.5",
+    }
+    remove_temporary(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_name(tmp_path, monkeypatch, links):
+    def without_links(self, target):
+        raise OSError(95, "Operation not supported")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", without_links)
+    first, name = write_text(tmp_path / "a.txt", "one"), tmp_path / "b.txt"
+    write_text(name, "old")
+    for _ in range(2):  # the second time both are names of one file
+        assert second_name(first, name) == name
+        assert name.read_text() == "one"
+        assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt"}
+    write_text(first, "two")
+    assert name.read_text() == "one"

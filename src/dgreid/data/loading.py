@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from dgreid.data.worker_signals import outlive_signals
 from dgreid.errors import InputError
 from dgreid.types import ReIDBatch
 
@@ -29,6 +30,7 @@ def batch_loader(
         num_workers=workers,
         persistent_workers=persistent and workers > 0,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=outlive_signals,
         generator=torch.Generator(),  # of its own: the loader would draw worker seeds from the global one
     )
 

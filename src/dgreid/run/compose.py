@@ -70,6 +70,9 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
             if type(stop).__name__ == "SIGTERMException":
                 print("stopped by SIGTERM; continue it with resume=auto", file=sys.stderr)
                 sys.exit(143)
+            if isinstance(stop.__context__, KeyboardInterrupt):  # with code 1, as if something were wrong
+                print("stopped by the keyboard", file=sys.stderr)
+                sys.exit(130)
             raise
         except Exception as error:
             message = None if wants_stack else readable(error)

@@ -19,6 +19,8 @@ from dgreid.loggers import MetricsTable
 from dgreid.run.checkpoints import CHECKPOINTS, LAST, WholeCheckpoints
 from dgreid.run.interruption import Interrupted, StopRequests
 
+WRITTEN = (".", CHECKPOINTS, "pictures")  # folders that nobody writes to but the run
+
 
 class Interval(NamedTuple):
     """How much training an interruption may cost at most; without either, an epoch.
@@ -62,6 +64,9 @@ class KeepLast(Checkpoint):
     Args:
         folder: the run's.
         interval: how often.
+
+    Attributes:
+        best_model_path: the checkpoint that an error names as the last before it; Lightning's name for it.
     """
 
     def __init__(self, folder: Path, interval: Interval) -> None:
@@ -71,10 +76,14 @@ class KeepLast(Checkpoint):
         self._requests = StopRequests()
         self._saved_step = 0
         self._saved_at = 0.0
+        self.best_model_path = ""
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """From now on the trainer writes checkpoints whole or not at all."""
+        """From now on checkpoints are written whole or not at all; what a killed process was writing is removed."""
         trainer.strategy.checkpoint_io = WholeCheckpoints()
+        if stage == "fit" and trainer.is_global_zero:
+            for place in WRITTEN:
+                remove_temporary(self.folder / place)
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -89,11 +98,9 @@ class KeepLast(Checkpoint):
                     state[key] = _moved(state[key], place)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Listens to signals, and removes what a killed process was writing."""
-        if trainer.is_global_zero:
-            remove_temporary(self.folder)
-            remove_temporary(self.folder / CHECKPOINTS)
+        """Listens to signals."""
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        self.best_model_path = str(trainer.ckpt_path or "")
         self._requests.listen()
 
     def on_train_batch_start(
@@ -150,7 +157,9 @@ class KeepLast(Checkpoint):
 
     def _save(self, trainer: lightning.Trainer) -> None:
         _keep_curves(trainer)
-        trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
+        path = self.folder / CHECKPOINTS / LAST
+        trainer.save_checkpoint(path, weights_only=False)
+        self.best_model_path = str(path)
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
     def _stop_if_asked(self, trainer: lightning.Trainer) -> None:

@@ -1,0 +1,240 @@
+"""Kills small runs at random moments, continues them, and compares each with the run that was not stopped.
+
+`make test-faults` starts as many kills as KILLS says over all strategies; the seed that it prints repeats them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from interrupted_runs import assert_same_run
+from small_runs import strategies, typed
+
+from dgreid.train import main as train_command
+
+STEPS = 12
+RUN = (
+    "epochs=3", "steps_per_epoch=4", "schedule=il", "optim.lr=1e-3", "data.transform.random_erasing=0.5",
+    "holdout=0.25", "evaluate_every=1", "selection=source",
+)  # fmt: skip
+INTERVALS = ("null", "1 step", "3 steps", "0.005 minutes")
+SIGNALS = ("SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGINT")
+CODES = {"SIGKILL": {-9}, "SIGTERM": {143, -15}, "SIGINT": {130, -2}, "worker": {1}, "disk": {1}}
+PATIENCE = 300.0  # seconds that a run may take before it counts as stuck
+
+
+class Case(NamedTuple):
+    """What a run is, apart from its interruptions."""
+
+    strategy: str
+    workers: int
+
+    def overrides(self) -> tuple[str, ...]:
+        """What is typed for it."""
+        return (*RUN, f"strategy={self.strategy}", f"data.workers={self.workers}")
+
+
+class Run:
+    """The command on a process of its own, which heads a process group.
+
+    Args:
+        words: what is typed.
+        log: where it prints to.
+    """
+
+    def __init__(self, words: Sequence[str], log: Path) -> None:
+        self.begun = time.monotonic()
+        self.log = log
+        self.process = os.fork()
+        if self.process == 0:
+            _be_the_command(words, log)
+
+    def ended(self, wait: float) -> int | None:
+        """The exit code, negative for a signal; None if it still runs after so many seconds."""
+        until = time.monotonic() + wait
+        while True:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+            if process:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.01)
+
+    def end(self) -> int:
+        """Waits for the end.
+
+        Raises:
+            AssertionError: it does not come.
+        """
+        code = self.ended(PATIENCE)
+        if code is None:
+            os.killpg(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            raise AssertionError(f"stuck; see {self.log}")
+        return code
+
+    def hit(self, fault: str, everyone: bool) -> bool:
+        """Lets something happen to it; False where there is nothing that it could happen to."""
+        if fault == "disk":
+            resource.prlimit(self.process, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        elif fault == "worker":
+            workers = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
+            if not workers:
+                return False
+            os.kill(int(workers[0]), signal.SIGKILL)
+        else:
+            (os.killpg if everyone else os.kill)(self.process, signal.Signals[fault])
+        return True
+
+
+def _be_the_command(words: Sequence[str], log: Path) -> None:
+    os.setpgid(0, 0)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["train.py", *words]
+    code = 1
+    try:
+        train_command()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class Bench:
+    """Where runs are interrupted.
+
+    Args:
+        folder: keeps runs, their logs, and the images.
+        seed: of the moments and kinds of interruptions.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.counts: Counter[str] = Counter()
+        self._whole: dict[Case, tuple[Path, float]] = {}
+        self._numbers = itertools.count()
+
+    def whole(self, case: Case) -> tuple[Path, float]:
+        """The uninterrupted run of a case and the seconds it took, trained when first asked for."""
+        if case not in self._whole:
+            folder = self.folder / f"{case.strategy}_{case.workers}_whole"
+            run = self._start(case, folder, "null")
+            assert run.end() == 0, run.log.read_text()
+            self._whole[case] = folder, time.monotonic() - run.begun
+        return self._whole[case]
+
+    def interrupt(self, case: Case, most: int) -> int:
+        """One run, interrupted at most so often and then left alone, compared with the uninterrupted one.
+
+        Returns:
+            How often it was interrupted.
+        """
+        whole, seconds = self.whole(case)
+        folder = self.folder / f"{case.strategy}_{case.workers}_{next(self._numbers)}"
+        story: list[str] = []
+        while len(story) < most:
+            run = self._start(case, folder, self.random.choice(INTERVALS))
+            moment = self.random.uniform(0, seconds)
+            code = run.ended(moment)
+            if code is None and (told := self._hit(run, case)):
+                code = run.end()
+                if not (code == 0 and is_finished(folder)):
+                    assert code in CODES[told.split()[0]], f"{told}: code {code}; see {run.log}"
+                    story.append(f"{told} after {moment:.2f} s (code {code})")
+                    self.counts[told.split()[0]] += 1
+            code = run.end() if code is None else code
+            if code == 0:
+                break
+        for _ in range(2):  # the second time there is nothing left to do
+            run = self._start(case, folder, "null")
+            assert run.end() == 0, f"{story}; see {run.log}"
+        try:
+            assert_same_run(folder, whole, STEPS)
+            assert rows(folder) == rows(whole)
+            assert leftovers(folder) == leftovers(whole)
+        except AssertionError as error:
+            raise AssertionError(f"{folder} differs from {whole} after {story}: {error}") from error
+        return len(story)
+
+    def _hit(self, run: Run, case: Case) -> str:
+        # Workers would take the limit that stands for a full disk to be one of shared memory, too.
+        faults = (*SIGNALS, "worker" if case.workers else "disk")
+        fault, everyone = self.random.choice(faults), self.random.random() < 0.5
+        if not run.hit(fault, everyone):
+            return ""
+        return f"{fault} to all" if everyone and fault.startswith("SIG") else fault
+
+    def _start(self, case: Case, folder: Path, interval: str) -> Run:
+        place = (
+            f"folder={folder}",
+            *(["resume=true"] if (folder / "config.yaml").is_file() else []),
+            f"checkpoint_every={interval}",
+        )
+        words = typed(self.folder / "data", *case.overrides(), *place)
+        return Run(words, self.folder / f"{folder.name}.log")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has its result."""
+    return (folder / "result.json").is_file()
+
+
+def rows(folder: Path) -> tuple[object, object]:
+    """What a run's result says."""
+    result = json.loads((folder / "result.json").read_text())
+    return result["rows"], result["selection_scores"]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """All files of a run."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def cases() -> Iterator[Case]:
+    """All strategies with 0 and 2 workers, over and over."""
+    return itertools.cycle([Case(strategy, workers) for strategy in strategies() for workers in (0, 2)])
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp(prefix="dgreid-faults-"))
+    bench, hits = Bench(folder, options.seed), 0
+    print(f"seed {options.seed}, runs and their logs in {folder}", flush=True)
+    for case in cases():
+        if hits >= options.kills:
+            break
+        hits += bench.interrupt(case, most=min(3, options.kills - hits))
+        print(f"{hits} of {options.kills}: {case.strategy}, {case.workers} workers: equal", flush=True)
+    shutil.rmtree(folder)
+    print(f"{sum(bench.counts.values())} interruptions: {dict(sorted(bench.counts.items()))}; all continued runs equal")
+
+
+if __name__ == "__main__":
+    main()
