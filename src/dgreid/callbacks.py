@@ -86,6 +86,18 @@ class StepTimes(Callback):
             )
 
 
+class RowsOfOneStep(Callback):
+    """Lets a row of the curves hold what its own step logged.
+
+    Lightning repeats a value through the epoch where later steps log none of that name, and a run that is resumed
+    within the epoch cannot.
+    """
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Forgets what the step before logged."""
+        trainer.fit_loop.epoch_loop._results.reset()
+
+
 class UnfinishedEpoch(Callback):
     """Lets a run that was saved within an epoch be resumed there.
 

@@ -57,11 +57,15 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether this is a file that a process is writing, or was when it was killed."""
+    return path.is_file() and TEMPORARY.fullmatch(path.name) is not None
+
+
 def remove_temporary(folder: Path) -> None:
     """Removes files that a killed process was writing into a folder; only for who alone writes there."""
-    for path in folder.glob(".*"):
-        if path.is_file() and TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    for path in filter(is_temporary, folder.glob(".*")):
+        path.unlink(missing_ok=True)
 
 
 def second_name(path: Path, name: Path) -> Path:

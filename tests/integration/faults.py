@@ -187,11 +187,7 @@ class Bench:
         return f"{fault} to all" if everyone and fault.startswith("SIG") else fault
 
     def _start(self, case: Case, folder: Path, interval: str) -> Run:
-        place = (
-            f"folder={folder}",
-            *(["resume=true"] if (folder / "config.yaml").is_file() else []),
-            f"checkpoint_every={interval}",
-        )
+        place = (f"folder={folder}", "resume=auto", f"checkpoint_every={interval}")
         words = typed(self.folder / "data", *case.overrides(), *place)
         return Run(words, self.folder / f"{folder.name}.log")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 
@@ -55,6 +56,15 @@ def test_killed_within_an_epoch(strategy, data_root, tmp_path, monkeypatch, unin
     assert checkpoint(tmp_path / "run", "previous")["global_step"] == 5
     train_small(data_root, tmp_path / "run", *run, EACH_STEP, GO_ON)
     assert_same_run(tmp_path / "run", uninterrupted(*run), 12)
+
+
+def test_a_row_of_the_curves_repeats_no_other(uninterrupted):
+    """M3L logs the losses of the domains that a step trains on, which are others in another step."""
+    rows = curves(uninterrupted(*RUN, "strategy=m3l_released"))
+    losses = [name for name in rows[0] if "synthetic_" in name]
+    assert any(row[name] == "" for row in rows for name in losses)
+    for before, row in itertools.pairwise(rows):
+        assert not [name for name in losses if row[name] and row[name] == before[name]]
 
 
 @pytest.mark.parametrize("step", range(12))

@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dgreid.callbacks import StepTimes, TrainingProgress, UnfinishedEpoch
+from dgreid.callbacks import RowsOfOneStep, StepTimes, TrainingProgress, UnfinishedEpoch
 from dgreid.data.domains.base import Domain
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.transforms import TrainTransform
@@ -189,4 +189,4 @@ def callbacks(config: DictConfig, folder: Path, targets: Sequence[str]) -> list[
         for rule, metric in monitored.items()
     ]
     last = KeepLast(folder, checkpoint_interval(config.checkpoint_every))  # after the best ones, whose state it holds
-    return [StepTimes(), TrainingProgress(), UnfinishedEpoch(), *best, last]
+    return [RowsOfOneStep(), StepTimes(), TrainingProgress(), UnfinishedEpoch(), *best, last]

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from dgreid.errors import InputError
-from dgreid.files import write_json
+from dgreid.files import is_temporary, write_json
 from dgreid.run.checkpoints import last_good_checkpoint
 from dgreid.run.folder import CONFIG, RECORD, RESULT, difference, fingerprint, quoted, write_config
 from dgreid.run.folder_lock import LOCK
@@ -67,7 +67,8 @@ def check_folder(folder: Path, config: Mapping[str, Any], mode: Resume) -> bool:
     if there:
         _check_same_run(folder, config, mode)
         return True
-    if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
+    # A run that was killed while it took the folder leaves its record at most.
+    if folder.exists() and any(path.name not in (LOCK, RECORD) and not is_temporary(path) for path in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; choose another with folder=... or name=...")
     _check_space(folder)
     return False

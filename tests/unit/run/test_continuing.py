@@ -174,3 +174,13 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be written .*runs="):
         make_folder(Path(tmp_path / "file" / "run"))
+
+
+def test_a_run_that_was_killed_while_it_took_the_folder_is_begun_again(tmp_path):
+    make_folder(tmp_path / "run")
+    for left in (RECORD, LOCK, ".config.123.yaml"):
+        (tmp_path / "run" / left).touch()
+        assert check_folder(tmp_path / "run", CONFIG_OF_RUN, "auto") is False
+    (tmp_path / "run" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        check_folder(tmp_path / "run", CONFIG_OF_RUN, "auto")
