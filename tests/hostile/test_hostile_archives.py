@@ -91,6 +91,13 @@ def test_objects_in_embeddings_are_not_unpickled(name, tmp_path, trace):
         read_embeddings(tmp_path / "a.npz")
 
 
+def test_a_format_that_is_no_number(tmp_path):
+    arrays = {"embedding": np.eye(2), "identity": np.arange(2), "camera": np.arange(2), "split": np.array(["query"] * 2)}
+    np.savez(tmp_path / "a.npz", **arrays, format=np.zeros((), dtype="V4"))
+    with pytest.raises(InputError, match="this version reads 1"):
+        read_embeddings(tmp_path / "a.npz")
+
+
 def test_members_of_an_archive_are_never_unpacked_to_disk(tmp_path, trace):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         for name in ("../elsewhere/trace", str(trace), "embedding.npy"):

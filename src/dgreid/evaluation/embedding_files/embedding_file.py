@@ -111,7 +111,7 @@ def read_embeddings(path: Path) -> EmbeddingSet:
     """
     arrays = _read_arrays(path)
     found = arrays.get("format", np.array(FORMAT))
-    if found.shape or found != FORMAT:
+    if found.shape or found.dtype.kind not in "iu" or found != FORMAT:
         raise InputError(
             f"{path}: format is {found}, this version reads {FORMAT}; update dgreid or write the file anew"
         )
