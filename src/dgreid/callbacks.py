@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -11,6 +13,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from dgreid.progress import progress
 
 WAITING_HINT_SHARE = 0.2
 
@@ -116,11 +120,11 @@ class UnfinishedEpoch(Callback):
         """Takes the epoch back if steps of it are left, and a batch whose step has not begun."""
         loop = checkpoint["loops"]["fit_loop"]
         finished, within = divmod(trainer.global_step, int(trainer.num_training_batches))
-        for progress in loop["epoch_progress"].values():
-            progress["processed"] = min(progress["processed"], finished)
+        for epochs in loop["epoch_progress"].values():
+            epochs["processed"] = min(epochs["processed"], finished)
         batches = loop["epoch_loop.batch_progress"]
-        for progress in (batches["total"], batches["current"]):
-            progress["ready"] = progress["started"]
+        for counted in (batches["total"], batches["current"]):
+            counted["ready"] = counted["started"]
         batches["is_last_batch"] = batches["is_last_batch"] and within == 0
 
 
@@ -194,6 +198,36 @@ class TrainingProgress(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+@contextmanager
+def embedding_progress(trainer: lightning.Trainer, images: int) -> Iterator[None]:
+    """Within it, an evaluation of so many images has a bar, on a terminal and on rank 0 alone."""
+    console = Console(stderr=True)
+    if not (trainer.is_global_zero and console.is_terminal):
+        yield
+        return
+    with progress("embedding", images, console) as advance:
+        counting = _Embedded(advance, images)
+        trainer.callbacks.append(counting)  # type: ignore[attr-defined] # set by Lightning
+        try:
+            yield
+        finally:
+            trainer.callbacks.remove(counting)  # type: ignore[attr-defined] # likewise
+
+
+class _Embedded(Callback):
+    """Counts images that are embedded; other processes are taken to be as far as this one."""
+
+    def __init__(self, advance: Callable[[int], None], images: int) -> None:
+        self.advance, self.images, self.done = advance, images, 0
+
+    def on_validation_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, *_: int
+    ) -> None:
+        """Moves the bar."""
+        self.done = min(self.images, self.done + len(batch.indices) * trainer.world_size)
+        self.advance(self.done)
 
 
 def total_steps(trainer: lightning.Trainer) -> int:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from dgreid import callbacks
-from dgreid.callbacks import StepTimes, TrainingProgress, UnfinishedEpoch, peak_memory_bytes, total_steps
+from dgreid.callbacks import (
+    StepTimes,
+    TrainingProgress,
+    UnfinishedEpoch,
+    embedding_progress,
+    peak_memory_bytes,
+    total_steps,
+)
 
 
 class Clock:
@@ -133,3 +142,35 @@ def test_total_steps(max_steps, expected):
 
 def test_peak_memory_is_in_bytes():
     assert 20 * 2**20 < peak_memory_bytes()["process"] < 2**40
+
+
+def evaluated(monkeypatch, *, terminal=True, rank_zero=True, processes=1):
+    """What an evaluation of ten images in batches of four shows, and whether its callbacks are as before."""
+    out = io.StringIO()
+    monkeypatch.setattr(callbacks, "Console", lambda stderr: Console(file=out, force_terminal=terminal, width=100))
+    before = [object()]
+    trainer = SimpleNamespace(is_global_zero=rank_zero, world_size=processes, callbacks=list(before))
+    shown = []
+    with embedding_progress(trainer, 10):
+        for size in (4, 4, 2)[:: 1 if processes == 1 else 2]:
+            for callback in trainer.callbacks[1:]:
+                callback.on_validation_batch_end(trainer, None, None, SimpleNamespace(indices=range(size)), 0, 1)
+                shown.append(callback.done)
+    assert trainer.callbacks == before
+    return shown, out.getvalue()
+
+
+def test_an_evaluation_has_a_bar_on_a_terminal(monkeypatch):
+    shown, text = evaluated(monkeypatch)
+    assert shown == [4, 8, 10]
+    assert "embedding" in text
+    assert "10/10" in text
+
+
+def test_a_bar_of_two_processes_counts_the_images_of_both(monkeypatch):
+    assert evaluated(monkeypatch, processes=2)[0] == [8, 10]
+
+
+@pytest.mark.parametrize("where", [{"terminal": False}, {"rank_zero": False}])
+def test_elsewhere_an_evaluation_shows_no_bar(monkeypatch, where):
+    assert evaluated(monkeypatch, **where) == ([], "")

@@ -11,6 +11,7 @@ import pytorch_lightning as lightning
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_info
 
+from dgreid.callbacks import embedding_progress
 from dgreid.data.images import read_image
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.sets import RetrievalSet
@@ -62,7 +63,9 @@ def embed(
         )
     metrics = {name: retrieval_metric(images, scoring) for name, images in sets.items()}
     module.retrieval_metrics, module.flip_average = metrics, scoring.flip
-    trainer.validate(module, [data[name].retrieval_dataloader(images) for name, images in sets.items()], verbose=False)
+    loaders = [data[name].retrieval_dataloader(images) for name, images in sets.items()]
+    with embedding_progress(trainer, sum(len(images.records) for images in sets.values())):
+        trainer.validate(module, loaders, verbose=False)
     module.retrieval_metrics = {}
     return metrics
 

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from dgreid.data.domains.files import IMAGE_SUFFIXES
 from dgreid.errors import InputError
 from dgreid.files import require_within, write_json, write_text
+from dgreid.progress import progress
 from dgreid.run.folder import quoted
 from dgreid.search.answers import Answers, search, shown_path
 from dgreid.search.images import other_files
@@ -19,7 +20,6 @@ from dgreid.search.index_folder import METADATA, IndexFolder
 from dgreid.search.indexing import SKIPPED, add_images, check_free, make_index, remake_index
 from dgreid.search.leftovers import alone
 from dgreid.search.page import answers_page
-from dgreid.search.progress import progress
 from dgreid.search.readable import Skipped
 from dgreid.search.requests import (
     COMMAND,

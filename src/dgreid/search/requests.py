@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from dgreid.data.domains.base import Subset
 from dgreid.errors import InputError, check_one_of, nearest
 from dgreid.evaluation.neighbours import NeighbourIndex
+from dgreid.progress import progress
 from dgreid.run.build import build_domains, set_precision
 from dgreid.run.evaluating import with_domains_of
 from dgreid.run.folder import RECORD
@@ -22,7 +23,6 @@ from dgreid.search.images import LIST_SUFFIX, SearchImage, images_in, images_of_
 from dgreid.search.index_folder import METADATA, IndexFolder
 from dgreid.search.indexing import Kind
 from dgreid.search.lists import read_list
-from dgreid.search.progress import progress
 from dgreid.search.readable import Skipped, readable
 from dgreid.search.weights import Weights, load_weights
 

@@ -46,7 +46,8 @@ def require_possible(kind: str, float16: bool, count: int, recall_queries: int) 
         fitting = 2 ** max(0, int(np.log2(count / IMAGES_PER_CELL)))
         raise InputError(
             f"kind={kind}: {wanted} cells need {IMAGES_PER_CELL * wanted} vectors ({IMAGES_PER_CELL} each), there are "
-            f"{count}; use kind=exact" + (f" or IVF{fitting}" if fitting > 1 else "")
+            f"{count}; use kind=exact"
+            + (f" or kind={re.sub(r'IVF[0-9]+', f'IVF{fitting}', kind)}" if fitting > 1 else "")
         )
 
 

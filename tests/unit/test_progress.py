@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from dgreid.search import progress as module
-from dgreid.search.progress import progress
+from dgreid import progress as module
+from dgreid.progress import progress
 
 
 def test_short_work_writes_nothing_into_a_log():
