@@ -116,8 +116,8 @@ def require_within(folder: Path, path: Path) -> Path:
     for place in (path, *(path.rglob("*") if path.is_dir() else ())):
         if not place.resolve().is_relative_to(folder.resolve()):
             raise InputError(
-                f"{place} leads out of {folder}, to {place.resolve()}, and nothing is written there: replace the link by "
-                "what it leads to"
+                f"{place} leads out of {folder}, to {place.resolve()}, and nothing is written there: replace the link "
+                "by what it leads to"
             )
     return path
 

@@ -134,8 +134,9 @@ class KeepLast(Checkpoint):
         """Says how the run goes on where a signal ended it."""
         self._requests.leave()
         if isinstance(exception, Interrupted):
+            saved = f"saved at step {self._saved_step}" if self._saved_step else "with nothing to save yet"
             rank_zero_info(
-                f"stopped by {exception.name} at step {trainer.global_step}, saved at step {self._saved_step}; "
+                f"stopped by {exception.name} at step {trainer.global_step}, {saved}; "
                 "the same command with resume=auto goes on"
             )
 
