@@ -31,8 +31,8 @@ TORCHS_OWN = "torchinductor_"  # the folder of its compiler's cache, one for a u
 SHARED_MEMORY = Path("/dev/shm")
 OPTIONS = (
     "experiment=demo", "synthetic=tiny", "data.height=64", "data.width=32", "data.transform.pad=2", "net.width=8",
-    "data.identities_per_batch=4", "data.images_per_identity=2", "data.workers=3", "steps_per_epoch=200",
-    "epochs=100000", "evaluate_every=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=50",
+    "data.identities_per_batch=4", "data.images_per_identity=2", "data.workers=3", "steps_per_epoch=25",
+    "epochs=100000", "evaluate_every=2", "trainer.accelerator=cpu", "trainer.log_every_n_steps=10",
 )  # fmt: skip
 
 

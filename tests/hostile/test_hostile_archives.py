@@ -92,7 +92,12 @@ def test_objects_in_embeddings_are_not_unpickled(name, tmp_path, trace):
 
 
 def test_a_format_that_is_no_number(tmp_path):
-    arrays = {"embedding": np.eye(2), "identity": np.arange(2), "camera": np.arange(2), "split": np.array(["query"] * 2)}
+    arrays = {
+        "embedding": np.eye(2),
+        "identity": np.arange(2),
+        "camera": np.arange(2),
+        "split": np.array(["query"] * 2),
+    }
     np.savez(tmp_path / "a.npz", **arrays, format=np.zeros((), dtype="V4"))
     with pytest.raises(InputError, match="this version reads 1"):
         read_embeddings(tmp_path / "a.npz")

@@ -20,6 +20,7 @@ from dgreid.run.processes import process_count
 CONFIG = "config.yaml"
 RECORD = "run.json"
 RESULT = "result.json"
+FORMAT = 1  # of both
 
 IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experiment", "protocol")
 # Where a run is computed and shown does not change what it is.

@@ -17,10 +17,9 @@ from dgreid.evaluation.ranking import RetrievalResult
 from dgreid.evaluation.scoring import COSINE
 from dgreid.files import write_json
 from dgreid.run.activation_maps import Activations
-from dgreid.run.folder import RESULT
+from dgreid.run.folder import FORMAT, RESULT
 from dgreid.types import ReIDRecord
 
-FORMAT = 1
 SHOWN = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
 
 

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dgreid.data.modules import DomainDataModule
 from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
+from dgreid.run.folder import FORMAT
 from dgreid.run.trust import check_targets, entries
 from dgreid.types import DomainInfo
 
@@ -137,6 +138,9 @@ def stored_json(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is damaged ({_reason(error)}); {WAY_OUT}") from error
     if not isinstance(content, dict):
         raise InputError(f"{file} is damaged (no values by name); {WAY_OUT}")
+    form = content.get("format", FORMAT)
+    if form != FORMAT:
+        raise InputError(f"{file} has format {form}, this version of dgreid reads {FORMAT}: use a newer one")
     return content
 
 

@@ -37,7 +37,7 @@ from dgreid.run.compose import task_overrides
 from dgreid.run.continued import continued
 from dgreid.run.continuing import check_folder, is_finished, resume_mode, take_up, tell_result
 from dgreid.run.environment import environment
-from dgreid.run.folder import fingerprint, make_folder, of_the_machine, quoted, run_folder
+from dgreid.run.folder import FORMAT, fingerprint, make_folder, of_the_machine, quoted, run_folder
 from dgreid.run.folder_lock import alone_in, check_unused
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.launching import EarlyReport
@@ -131,6 +131,7 @@ def _choices() -> dict[str, str]:
 def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str], module: ReIDModule) -> dict[str, Any]:
     """What is known before training, for ``run.json`` and ``result.json``."""
     return {
+        "format": FORMAT,
         "fingerprint": fingerprint(resolved),
         "strategy": choices.get("strategy"),
         "protocol": protocol_name(choices.get("protocol"), config.holdout, task_overrides()),
