@@ -25,12 +25,16 @@ from dgreid.evaluation.embedding_files.folder import (
     write_scores,
 )
 from dgreid.evaluation.embedding_files.prepared_file import PreparedFile, prepare
-from dgreid.evaluation.embedding_files.request import Request, checked_comparing, options
+from dgreid.evaluation.embedding_files.request import Request, check_numbers, checked_comparing, options
 from dgreid.evaluation.embedding_files.scored_file import OpenSet, Scored, Watch, held_out_scores, score_file
 from dgreid.evaluation.embedding_files.tables import print_differences, print_further_figures, print_scores
+from dgreid.evaluation.false_accepts import allowed_false_accepts
 from dgreid.evaluation.pictures import Observations, evaluation_pictures, observe
 from dgreid.evaluation.scoring import COSINE
 from dgreid.types import ReIDRecord
+
+FEW_UNITS = 30
+SHOWN_DIGITS = 12
 
 ReadImage: TypeAlias = Callable[[Path], NDArray[Any]]
 
@@ -42,11 +46,13 @@ class Method(NamedTuple):
         file: its lists, without embeddings.
         scored: its rankings, the plain one first.
         observed: what pictures show of the plain one; None if none are asked for.
+        searches: how many the threshold for "not in the gallery" is taken from, where one is.
     """
 
     file: PreparedFile
     scored: list[Scored]
     observed: Observations | None
+    searches: int
 
 
 def score(request: Request, read: ReadImage) -> None:
@@ -59,19 +65,19 @@ def score(request: Request, read: ReadImage) -> None:
     Raises:
         InputError: files that are malformed or do not go together, or options that do not.
     """
+    check_numbers(request)
     files = method_files(request.files)
     comparing = checked_comparing(request, list(files))
     if request.output is not None:
         require_new_folder(request.output)
     reference = None if comparing is None else _reference(files, comparing.baseline)
-    open_set = _open_set(request)
-    methods = {name: _score_method(name, path, reference, open_set, request) for name, path in files.items()}
+    methods = {name: _score_method(name, path, reference, request) for name, path in files.items()}
     scores = {name: method.scored for name, method in methods.items()}
     found = {} if comparing is None else _differences(methods, comparing)
     print_scores(scores)
     print_differences(found)
     print_further_figures(scores)
-    for number, note in enumerate(_notes(methods)):
+    for number, note in enumerate([*_notes(methods), *_doubts(request, methods, found)]):
         print(note if number else f"\n{note}")
     if request.output is not None:
         _write(request.output, methods, found, options(request, comparing), read)
@@ -87,20 +93,31 @@ def _reference(files: Mapping[str, Path], baseline: str) -> tuple[str, Embedding
     return reference
 
 
-def _open_set(request: Request) -> OpenSet | None:
+def _open_set(request: Request, file: PreparedFile) -> OpenSet | None:
+    """Where "not in the gallery" is answered for a file.
+
+    Raises:
+        InputError: the held-out embeddings are malformed, or another net's.
+    """
     if request.open_set_rate is None:
         return None
     if request.held_out is None:
         return OpenSet((request.open_set_rate,))
-    return OpenSet((request.open_set_rate,), held_out_scores(prepare(request.held_out), request.scoring))
+    held_out = prepare(request.held_out)
+    ours, theirs = file.images.weights_hash, held_out.images.weights_hash
+    if ours and theirs and ours != theirs:
+        raise InputError(
+            f"--held-out {request.held_out}: made with the weights {theirs[:SHOWN_DIGITS]}, {file.path} with "
+            f"{ours[:SHOWN_DIGITS]}; a threshold holds for the scores of one net: embed the held-out people with that"
+        )
+    return OpenSet((request.open_set_rate,), held_out_scores(held_out, request.scoring))
 
 
-def _score_method(
-    name: str, path: Path, reference: tuple[str, EmbeddingSet] | None, open_set: OpenSet | None, request: Request
-) -> Method:
+def _score_method(name: str, path: Path, reference: tuple[str, EmbeddingSet] | None, request: Request) -> Method:
     file = prepare(path, reference)
     records = file.records(request.images)
     _check_images(request, file, records)
+    open_set = _open_set(request, file)
     scored, observed = [], None
     with _progress(name) as watch:
         for one, block in score_file(file, request.scoring, open_set, watch):
@@ -110,7 +127,8 @@ def _score_method(
                 observed = observe(
                     block, one.result, records, embeddings, same_camera, memory_limit=request.scoring.memory_limit
                 )
-    return Method(file._replace(images=file.images.lists()), scored, observed)
+    searches = file.query_count if open_set is None or open_set.held_out is None else len(open_set.held_out.best)
+    return Method(file._replace(images=file.images.lists()), scored, observed, searches)
 
 
 def _check_images(request: Request, file: PreparedFile, records: Sequence[ReIDRecord]) -> None:
@@ -162,6 +180,21 @@ def _notes(methods: Mapping[str, Method]) -> list[str]:
     return notes
 
 
+def _doubts(
+    request: Request, methods: Mapping[str, Method], found: Mapping[str, Sequence[Difference]]
+) -> Iterator[str]:
+    """What so few images cannot tell."""
+    figures = [one.figures.get("verification", {}) for method in methods.values() for one in method.scored]
+    if any(None in shares.values() for shares in figures):
+        yield "-: too few impostor pairs to tell the rate"
+    rate, searches = request.open_set_rate, min(method.searches for method in methods.values())
+    if rate is not None and not allowed_false_accepts(rate, searches):
+        yield f"{searches} searches cannot tell a rate of {rate:g}: the threshold lies above all that they found"
+    units = [one.mean_average_precision.units for differences in found.values() for one in differences]
+    if units and min(units) < FEW_UNITS:
+        yield f"intervals of {min(units)} units are too narrow; about {FEW_UNITS} or more are wanted"
+
+
 def _write(
     folder: Path,
     methods: Mapping[str, Method],
@@ -171,22 +204,26 @@ def _write(
 ) -> None:
     scores = {name: method.scored for name, method in methods.items()}
     observed = {name: method.observed for name, method in methods.items() if method.observed is not None}
-    without_images = [name for name, one in observed.items() if not _at_hand(one)]
+    missing = {name: path for name, one in observed.items() if (path := _missing_image(one)) is not None}
     for name, one in observed.items():
         method = methods[name]
         own = folder if len(methods) == 1 else folder / name
         write_query_tables(own, method.file.records()[: method.file.query_count], method.scored)
-        evaluation_pictures(own / PICTURES, {name: one}, None if name in without_images else read)
+        evaluation_pictures(own / PICTURES, {name: one}, None if name in missing else read)
     write_curves(folder / PICTURES, scores, {name: one.precision for name, one in observed.items()})
     facts = {"files": [file_facts(name, method.file) for name, method in methods.items()], "options": options}
     result = write_scores(folder, scores, found, facts)
-    if without_images:
-        print(
-            f"no ranked galleries of {', '.join(without_images)}: write paths, and say with --images where they begin"
+    for name, path in missing.items():
+        why = (
+            "the file has no paths"
+            if methods[name].file.images.paths is None
+            else f"there is no {path}; say with --images where the paths in the file begin"
         )
+        print(f"no ranked galleries of {name}: {why}")
     print(f"results:  {result}\npictures: {folder / PICTURES}")
 
 
-def _at_hand(observed: Observations) -> bool:
-    """Whether the images of the ranked lists can be shown."""
-    return all(record.path.is_file() for query in observed.ranked for record in (query.query, *query.matches))
+def _missing_image(observed: Observations) -> Path | None:
+    """The first image of the ranked lists that cannot be shown."""
+    shown = (record.path for query in observed.ranked for record in (query.query, *query.matches))
+    return next((path for path in shown if not path.is_file()), None)

@@ -34,6 +34,21 @@ class Request(NamedTuple):
     comparing: Comparing = Comparing()
 
 
+def check_numbers(request: Request) -> None:
+    """Refuses what would fail only after hours of scoring.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+    rate, comparing = request.open_set_rate, request.comparing
+    if rate is not None and not 0 < rate < 1:
+        raise InputError(f"--open-set {rate:g}: give a share between 0 and 1, for instance 0.01")
+    if comparing.resamples < 1:
+        raise InputError(f"--resamples {comparing.resamples}: at least 1, for instance {Comparing().resamples}")
+    if comparing.seed < 0:
+        raise InputError(f"--seed {comparing.seed}: a whole number, not negative")
+
+
 def checked_comparing(request: Request, names: Sequence[str]) -> Comparing | None:
     """How the methods are compared; None if there is one.
 

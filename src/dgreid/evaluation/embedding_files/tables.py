@@ -17,6 +17,7 @@ Labelled: TypeAlias = tuple[tuple[str, str], dict[str, Any]]
 """Name of the file and ranking, and the figures."""
 
 FIGURES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+SHORT = {"rank1_deviation": "± Rank-1", "genuine_pairs": "genuine", "impostor_pairs": "impostors", "repeats": "draws"}
 
 
 def print_scores(scores: Mapping[str, Sequence[Scored]]) -> None:
@@ -50,7 +51,7 @@ def print_further_figures(scores: Mapping[str, Sequence[Scored]]) -> None:
     """What was asked for besides: a table for each kind of figure."""
     labelled = [((name, one.ranking), one.figures) for name, rankings in scores.items() for one in rankings]
     _print_kind("verification over all pairs: true accepts at false accept rates", "verification", labelled)
-    _print_kind("a single gallery shot of each identity", "single_shot", labelled)
+    _print_kind("a single gallery shot of each identity (±: deviation over draws)", "single_shot", labelled)
     _print_parts("not in the gallery: rightly answered (TPIR), falsely answered (FPIR)", "open_set", "rate", labelled)
     _print_parts("queries of one camera, gallery of another", "camera_pairs", "cameras", labelled)
 
@@ -83,7 +84,7 @@ def _column(key: str) -> str:
     """A figure's name as short as its table's title permits."""
     for prefix in ("TAR@FAR=", "single_shot_", "open_set_"):
         key = key.removeprefix(prefix)
-    return FIGURES.get(key, key.replace("_", " "))
+    return FIGURES.get(key, SHORT.get(key, key.replace("_", " ")))
 
 
 def _cell(key: str, value: float | int | None) -> str:
@@ -101,7 +102,12 @@ def _cells(interval: Interval) -> tuple[str, str]:
 def _print(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", justify="left" if number == 0 or column == "ranking" else "right")
+        is_text = number == 0 or column == "ranking"
+        words = (word for row in rows for word in row[number].split()) if column == "ranking" else ()
+        table.add_column(
+            column, overflow="fold", justify="left" if is_text else "right", no_wrap=not is_text,
+            min_width=max(map(len, (column, *words))),
+        )  # fmt: skip
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

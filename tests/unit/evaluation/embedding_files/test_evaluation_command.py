@@ -240,7 +240,9 @@ def test_pictures_without_images_and_with(capsys, tmp_path):
     out = run(capsys, path, "--output", tmp_path / "out")[1]
     drawn = {"cmc.png", "precision_recall.png", "similarities_mine.png", "embeddings.png"}
     assert {picture.name for picture in (tmp_path / "out" / "pictures").iterdir()} == drawn
-    assert "no ranked galleries of mine: write paths, and say with --images where they begin" in out
+    assert re.search(r"no ranked galleries of mine: there is no c\d/\d+.png; say with --images where the paths", out)
+    out = run(capsys, write(tmp_path / "bare.npz", path=None), "--output", tmp_path / "bare")[1]
+    assert "no ranked galleries of bare: the file has no paths" in out
     for camera in range(CAMERAS):
         (tmp_path / "images" / f"c{camera}").mkdir(parents=True)
     for row, name in enumerate(PATHS):
@@ -274,13 +276,67 @@ def refused(capsys, *arguments):
         (["--baseline", "mine"], "--baseline, --unit, --resamples and --seed compare methods: give several files"),
         (["--resamples", 5], "compare methods: give several files"),
         (["--open-set", 0.1, "--held-out", "none.npz"], "none.npz: there is no such file of embeddings"),
-        (["--open-set", 1.5], "false_accept_rate=1.5: give a share between 0 and 1"),
+        (["--open-set", 1.5], "--open-set 1.5: give a share between 0 and 1"),
+        (["--open-set", 0], "--open-set 0: give a share between 0 and 1"),
+        (["--open-set", "nan"], "--open-set nan: give a share between 0 and 1"),
+        (["--rerank", "--k1", 0], "k1=0: give a whole number of images, 1 or more"),
+        (["--rerank", "--k2", -1], "k2=-1: give a whole number of images, 1 or more"),
+        (["--rerank", "--weight", 1.5], "weight=1.5: give the share of the original distance"),
+        (["--expand", 0], "k=0: give a whole number"),
         (["--single-shot", -1], "single_shot_repeats=-1"),
         (["--memory-limit", 0], "memory_limit=0"),
     ],
 )
-def test_options_that_do_not_go_together_or_are_out_of_range(capsys, tmp_path, options, message):
+def test_options_that_do_not_go_together_or_are_out_of_range(capsys, tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr("dgreid.evaluation.embedding_files.command.score_file", None)  # nothing is scored before
     assert message in refused(capsys, write(tmp_path / "mine.npz"), *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resamples", 0], "--resamples 0: at least 1, for instance 10000"),
+        (["--seed", -1], "--seed -1: a whole number, not negative"),
+    ],
+)
+def test_numbers_of_a_comparison_are_checked_before_the_scoring(capsys, tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr("dgreid.evaluation.embedding_files.command.score_file", None)
+    assert message in refused(capsys, write_methods(tmp_path / "methods"), *options)
+
+
+def test_a_threshold_of_another_net_is_refused(capsys, tmp_path):
+    files = [write(tmp_path / f"{name}.npz") for name in ("mine", "same", "other")]
+    for file, weights in zip(files, ("a" * 64, "a" * 64, "b" * 64), strict=True):
+        arrays = dict(np.load(file))
+        np.savez(file, **arrays, weights_hash=np.array(weights))
+    options = [files[0], "--open-set", 0.1, "--held-out"]
+    message = refused(capsys, *options, files[2])
+    assert "other.npz: made with the weights bbbbbbbbbbbb, " in message
+    assert "a threshold holds for the scores of one net" in message
+    assert run(capsys, *options, files[1])[0] == 0
+
+
+def test_what_few_images_cannot_tell_is_said(capsys, tmp_path):
+    methods = write_methods(tmp_path / "methods")
+    out = run(capsys, methods, "--unit", "identity", "--resamples", 10, "--roc", "--open-set", 0.01)[1]
+    assert "-: too few impostor pairs to tell the rate\n" in out
+    assert "36 searches cannot tell a rate of 0.01: the threshold lies above all that they found\n" in out
+    assert "intervals of 12 units are too narrow; about 30 or more are wanted\n" in out
+    out = run(capsys, methods, "--resamples", 10, "--open-set", 0.05)[1]
+    assert "cannot tell" not in out
+    assert "too narrow" not in out
+
+
+def test_titles_of_columns_are_whole_where_names_are_long(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    path = write(tmp_path / "a_method_whose_name_is_really_long_for_a_table.npz")
+    out = run(capsys, path, "--rerank", "--expand", 2, "--roc", "--single-shot", 2, "--camera-pairs")[1]
+    titles = [line.split() for line in out.splitlines() if line.startswith("embeddings")]
+    assert [title[:2] for title in titles] == [["embeddings", "ranking"]] * 4
+    assert titles[1][2:] == ["1e-2", "1e-3", "1e-4", "genuine", "impostors"]
+    assert titles[2][2:] == ["Rank-1", "Rank-5", "Rank-10", "±", "Rank-1", "draws", "queries"]
+    assert len(re.findall(r" re-ranked\b", out)) == 3 + 6, "a ranking is not cut within a word"
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_methods_on_other_images_are_refused_before_anything_is_scored(capsys, tmp_path, monkeypatch):
