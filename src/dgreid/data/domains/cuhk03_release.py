@@ -10,6 +10,7 @@ from typing import Any
 from dgreid.data.cuhk03_mat import Crops, mat_crops, refuse_web_page
 from dgreid.data.domains.base import DatasetError, Subset
 from dgreid.data.domains.files import image_files
+from dgreid.data.mat5 import read_mat5
 
 RELEASE = "cuhk03_release"
 MAT = "cuhk-03.mat"
@@ -80,7 +81,7 @@ def read_new_protocol(root: Path, crops: Crops, domain: str) -> Mapping[Subset, 
         )
     split = _load_mat(split_file)
     try:
-        stems = [Path(str(cell[0])).stem for cell in split["filelist"].ravel()]
+        stems = [Path(name).stem for name in split["filelist"]]
         labels = [int(label) for label in split["labels"].ravel()]
         subsets: Mapping[Subset, Any] = {s: split[f"{s}_idx"].ravel() for s in ("train", "query", "gallery")}
         if any(int(i) < 1 for rows in subsets.values() for i in rows):
@@ -91,11 +92,8 @@ def read_new_protocol(root: Path, crops: Crops, domain: str) -> Mapping[Subset, 
 
 
 def _load_mat(path: Path) -> Mapping[str, Any]:
-    from scipy.io import loadmat
-
     refuse_web_page(path)
     try:
-        loaded: Mapping[str, Any] = loadmat(path)
-    except Exception as error:  # scipy's parsers raise whatever the damaged bytes suggest
+        return read_mat5(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as a MATLAB file ({error}); download it again") from error
-    return loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ class ListedMSMT17(PublishedDomain):
             camera = parse_name(folder / path, names, first_camera=1, domain=self.name).camera
             records.append(ReIDRecord(folder / path, identity, camera))
         # One look only: a test of every file costs minutes on a network disk, and is the doctor's business.
-        if records and not records[0].path.is_file():
+        if records and not os.path.isfile(records[0].path):  # unlike Path's, which raises for too long a name
             raise DatasetError(
                 f"{self.name}: {records[0].path}, the first image of {list_file.name}, does not exist; lists and "
                 "images are of different versions, or the images were not unpacked"
