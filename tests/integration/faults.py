@@ -158,15 +158,14 @@ class Bench:
             run = self._start(case, folder, self.random.choice(INTERVALS))
             moment = self.random.uniform(0, seconds)
             code = run.ended(moment)
-            if code is None and (told := self._hit(run, case)):
-                code = run.end()
-                if not (code == 0 and is_finished(folder)):
-                    assert code in CODES[told.split()[0]], f"{told}: code {code}; see {run.log}"
-                    story.append(f"{told} after {moment:.2f} s (code {code})")
-                    self.counts[told.split()[0]] += 1
+            told = self._hit(run, case) if code is None else ""
             code = run.end() if code is None else code
             if code == 0:
                 break
+            assert told, f"code {code} without a fault; see {run.log}"
+            assert code in CODES[told.split()[0]], f"{told}: code {code}; see {run.log}"
+            story.append(f"{told} after {moment:.2f} s (code {code})")
+            self.counts[told.split()[0]] += 1
         for _ in range(2):  # the second time there is nothing left to do
             run = self._start(case, folder, "null")
             assert run.end() == 0, f"{story}; see {run.log}"
@@ -190,11 +189,6 @@ class Bench:
         place = (f"folder={folder}", "resume=auto", f"checkpoint_every={interval}")
         words = typed(self.folder / "data", *case.overrides(), *place)
         return Run(words, self.folder / f"{folder.name}.log")
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a run has its result."""
-    return (folder / "result.json").is_file()
 
 
 def rows(folder: Path) -> tuple[object, object]:

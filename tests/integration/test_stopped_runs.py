@@ -67,7 +67,7 @@ def test_a_row_of_the_curves_repeats_no_other(uninterrupted):
         assert not [name for name in losses if row[name] and row[name] == before[name]]
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", [0, 3, 4, 5, 7, 11])
 def test_killed_anywhere(step, data_root, tmp_path, monkeypatch, uninterrupted):
     with monkeypatch.context() as patch:
         at_step(patch, step, "optimizer_step", break_off)
@@ -79,11 +79,11 @@ def test_killed_anywhere(step, data_root, tmp_path, monkeypatch, uninterrupted):
     assert rows(tmp_path / "run") == rows(whole)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
-@pytest.mark.parametrize(("step", "saved"), [(0, 1), (5, 6), (7, 8)])
-def test_a_signal_saves_the_step_and_stops(
-    number, code, step, saved, data_root, tmp_path, monkeypatch, capsys, uninterrupted
-):
+@pytest.mark.parametrize(
+    ("number", "code", "step"),
+    [(signal.SIGTERM, 143, 0), (signal.SIGTERM, 143, 7), (signal.SIGINT, 130, 5), (signal.SIGUSR1, 138, 6)],
+)
+def test_a_signal_saves_the_step_and_stops(number, code, step, data_root, tmp_path, monkeypatch, uninterrupted):
     run, before = (*RUN, "strategy=fb"), signal.getsignal(number)
     with monkeypatch.context() as patch:
         at_step(patch, step, "training_step", send(number))
@@ -91,8 +91,8 @@ def test_a_signal_saves_the_step_and_stops(
             train_small(data_root, tmp_path / "run", *run)
     assert stopped.value.code == code
     assert signal.getsignal(number) == before
-    assert checkpoint(tmp_path / "run")["global_step"] == saved
-    assert len(curves(tmp_path / "run")) == saved
+    assert checkpoint(tmp_path / "run")["global_step"] == step + 1
+    assert len(curves(tmp_path / "run")) == step + 1
     train_small(data_root, tmp_path / "run", *run, GO_ON)
     assert_same_run(tmp_path / "run", uninterrupted(*run), 12)
 
@@ -133,7 +133,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(data_root, tmp_path, monkeyp
     assert checkpoint(tmp_path / "run")["global_step"] == 4
 
 
-@pytest.mark.parametrize("steps", [4, 8, 10])
+@pytest.mark.parametrize("steps", [8, 10])
 def test_a_run_cut_by_max_steps_is_the_same_after_a_kill(steps, data_root, tmp_path, monkeypatch, uninterrupted):
     run = (*EVALUATED, f"trainer.max_steps={steps}")
     for step in (steps - 1, steps - 3):
