@@ -1,7 +1,7 @@
 """MATLAB 5 files (``save -v6`` and ``-v7``): numbers, and cells of words.
 
-Structures, sparse or complex numbers and functions are passed over. scipy reads all kinds, but beyond its memory where a
-file is damaged, which ends the process. Source: MathWorks, MAT-File Format, chapter 1.
+Structures, sparse or complex numbers and functions are passed over. scipy reads all kinds, but beyond its memory where
+a file is damaged, which ends the process. Source: MathWorks, MAT-File Format, chapter 1.
 """
 
 from __future__ import annotations
