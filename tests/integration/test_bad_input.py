@@ -160,7 +160,7 @@ def test_a_folder_that_holds_a_run(data_root, tmp_path):
     for part in ("another configuration", "optim.lr was 0.00035 and is 0.5", "init="):
         assert part in text
     text = message(evaluate_small, data_root, folder, "checkpoint=source")
-    for part in ("checkpoint=source", "this run has: last, previous, selected"):
+    for part in ("checkpoint=source", "this run has: last, selected"):
         assert part in text
     assert "among the sources" in message(evaluate_small, data_root, folder, "target=synthetic_plaza")
     assert "did you mean 'synthetic_station'" in message(evaluate_small, data_root, folder, "target=synthetic_statoin")
@@ -190,7 +190,7 @@ def test_evaluation_of_what_is_no_run(data_root, tmp_path):
     assert "one at a time" in message(evaluate_small, data_root, "[a,b]")
     (tmp_path / "config.yaml").write_text("a: [")
     (tmp_path / "run.json").write_text("{}")
-    assert "config.yaml or run.json is damaged" in message(evaluate_small, data_root, tmp_path)
+    assert "config.yaml is damaged" in message(evaluate_small, data_root, tmp_path)
     text = message(evaluate_small, data_root, tmp_path / "nothing")
     assert f"{tmp_path / 'nothing'} holds no run" in text
 

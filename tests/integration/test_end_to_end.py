@@ -54,7 +54,7 @@ def test_a_run_leaves_what_the_readme_says(strategy, trained):
     of_all = {"curves", "cmc", "precision_recall", "embeddings"}
     pictures = {f"pictures/{name}.png" for name in of_all | of_the_target}
     checkpoints = {f"checkpoints/{name}.ckpt" for name in ("last", "previous", "selected")}
-    lists = {"config.yaml", "run.json", "metrics.csv", "result.json", "queries.csv"}
+    lists = {"config.yaml", "run.json", "metrics.csv", "result.json", "queries.csv", ".lock"}
     assert found == pictures | checkpoints | lists
     assert all((folder / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
