@@ -78,7 +78,7 @@ def test_the_command_says_what_it_wrote(run):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     first, second, third = done.stdout.splitlines()
-    assert first.startswith(f"written:  {run}/exports/last.onnx (ONNX, opset 18; largest difference from the run's")
+    assert first.startswith(f"written:   {run}/exports/last.onnx (ONNX, opset 18; largest difference from the run's")
     assert second.endswith("float32 (N, 3, 64, 32), RGB in [0, 1]; normalised inside")
     assert third.endswith("(N, 32), unit length")
 
@@ -155,6 +155,17 @@ def test_the_card_s_command_gives_the_run_s_numbers(run, weights, data_root, tmp
     (wanted,) = json.loads((run / "result.json").read_text(encoding="utf-8"))["rows"]
     assert found["mAP"] == pytest.approx(wanted["mAP"], abs=1e-9)
     assert found["rank1"] == wanted["rank1"]
+
+
+def test_an_exported_file_is_evaluated_as_it_says_itself(run, weights, data_root, tmp_path, capsys):
+    words = ["net=small", "target=synthetic_night", "synthetic=tiny", f"data_root={data_root}", "accelerator=cpu"]
+    evaluate(composed([f"checkpoint={weights}/weights.safetensors", *words, f"runs={tmp_path}"], "evaluate"))
+    assert "as the file says: net.width=4, data.height=64, data.width=32" in capsys.readouterr().out
+    (path,) = tmp_path.rglob("result.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    (wanted,) = json.loads((run / "result.json").read_text(encoding="utf-8"))["rows"]
+    assert result["rows"][0]["mAP"] == pytest.approx(wanted["mAP"], abs=1e-9)
+    assert (result["preprocessing"]["height"], result["preprocessing"]["width"]) == (64, 32)
 
 
 def test_exported_weights_start_another_run(weights, data_root, tmp_path):

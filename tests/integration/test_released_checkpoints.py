@@ -13,6 +13,7 @@ import release_files
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import save_file
 from small_runs import composed, train_small
 from torch import nn
 
@@ -22,7 +23,7 @@ from dgreid.nets.small import small
 from dgreid.run.build import build_domains
 from dgreid.run.compose import readable
 from dgreid.run.evaluating import evaluate
-from dgreid.run.released import as_for_a_file, load_released
+from dgreid.run.released import as_for_a_file, load_released, said_by_the_file
 
 CROPS = ("data=small", "data.height=64", "data.width=32", "synthetic=tiny", "accelerator=cpu")
 TARGET = "target=synthetic_night"
@@ -264,6 +265,27 @@ def test_a_file_of_this_project_must_be_told_its_stem(data_root, backbone, neck,
     assert "weights of this project, which does not tell" in text
     found = loaded(tmp_path / "own.pth", "net=resnet50", "net.stem_relu=false")
     assert isinstance(found.module.net.backbone.relu, nn.Identity)
+
+
+def test_an_exported_file_says_its_stem_and_its_crops_itself(backbone, neck, tmp_path):
+    own = {**{f"backbone.{n}": v for n, v in backbone.items()}, **{f"neck.{n}": v for n, v in neck.items()}}
+    path, target = tmp_path / "weights.safetensors", "dgreid.nets.resnet.resnet50"
+    metadata = {"net": json.dumps({"_target_": target, "stem_relu": False}), "height": "96", "width": "48"}
+    save_file({name: value.contiguous() for name, value in own.items()}, path, metadata=metadata)
+
+    def asked(*words):
+        typed = {word.partition("=")[0] for word in words}
+        config = composed(["target=market1501", f"checkpoint={path}", "net=resnet50", *words], "evaluate")
+        said = said_by_the_file(path, config, typed)
+        config = as_for_a_file(config, said)
+        return load_released(path, config, typed | said.keys()), (config.data.height, config.data.width)
+
+    found, crops = asked()
+    assert (found.stem_relu, crops) == (False, (96, 48))
+    assert isinstance(found.module.net.backbone.relu, nn.Identity)
+    found, crops = asked("net.stem_relu=true", "data.height=128")
+    assert (found.stem_relu, crops) == (True, (128, 48))
+    assert asked("data=small")[1] == (128, 64), "crops that were chosen are not the file's"
 
 
 def test_evaluations_of_two_files_of_one_name_stay_apart(data_root, tmp_path):

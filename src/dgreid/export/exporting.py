@@ -113,7 +113,7 @@ def _lines(subject: Subject, path: Path, form: str, difference: float | None) ->
         else f"largest difference from the run's embeddings {difference:.1e}"
     )
     return [
-        f"written:  {path} ({what}; {checked})",
-        f"{INPUT}:   float32 (N, {size}), RGB in [0, 1]; normalised inside",
-        f"{OUTPUT}: (N, {subject.facts['embedding_dimension']}), unit length",
+        f"written:   {path} ({what}; {checked})",
+        f"{f'{INPUT}:':10} float32 (N, {size}), RGB in [0, 1]; normalised inside",
+        f"{f'{OUTPUT}:':10} (N, {subject.facts['embedding_dimension']}), unit length",
     ]

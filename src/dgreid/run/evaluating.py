@@ -25,7 +25,15 @@ from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
 from dgreid.run.open_set import Thresholds, stored_thresholds
-from dgreid.run.released import EVALUATIONS, as_for_a_file, check_request, file_facts, load_released, output_folder
+from dgreid.run.released import (
+    EVALUATIONS,
+    as_for_a_file,
+    check_request,
+    file_facts,
+    load_released,
+    output_folder,
+    said_by_the_file,
+)
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 from dgreid.run.trust import trusted_modules
@@ -92,12 +100,15 @@ def _evaluate_run(config: DictConfig) -> None:
 def _evaluate_file(config: DictConfig) -> None:
     """Writes ``<runs>/evaluations/<file>-<its sha256>/...``."""
     (checkpoint,) = names(config.checkpoint, "checkpoint")
-    config = as_for_a_file(config)
+    said = said_by_the_file(Path(checkpoint), config, _typed())
+    config = as_for_a_file(config, said)
     targets = build_domains(config, "target")
     set_precision(config)
     scoring, keep = build_scoring(config), export_to(config.export, len(targets))
-    loaded = load_released(Path(checkpoint), config, _typed())
+    loaded = load_released(Path(checkpoint), config, _typed() | said.keys())
     print(loaded.line)
+    if said:
+        print(f"  as the file says: {', '.join(f'{key}={str(value).lower()}' for key, value in said.items())}")
     data = build_data(config, {}, targets)
     data.setup("validate")
     output = output_folder(config, loaded.report, list(targets), folder_suffix(_own_overrides()))

@@ -15,6 +15,7 @@ from torch import nn
 from dgreid.errors import InputError
 from dgreid.module import ReIDModule
 from dgreid.nets import releases
+from dgreid.nets.exported import exported_settings
 from dgreid.nets.releases import Release
 from dgreid.nets.weights import file_sha256, read_state_dict
 from dgreid.nets.weights_report import WeightsReport, load_matching
@@ -102,10 +103,28 @@ def check_request(config: DictConfig, typed: Collection[str]) -> None:
         )
 
 
-def as_for_a_file(config: DictConfig) -> DictConfig:
-    """The evaluation's configuration with what a run would have said; weights are random until the file's come."""
+def said_by_the_file(path: Path, config: DictConfig, typed: Collection[str]) -> dict[str, bool | int]:
+    """What an exported file says of its net and its images, where nothing was typed, by the keys one would type."""
+    found = exported_settings(path, str(config.net.get("_target_")))
+    groups = {"net": config.net, "data": {} if "data" in typed else config.data}
+    return {
+        key: value
+        for key, value in found.items()
+        if key not in typed and key.partition(".")[2] in groups[key.partition(".")[0]]
+    }
+
+
+def as_for_a_file(config: DictConfig, said: Mapping[str, bool | int] | None = None) -> DictConfig:
+    """The evaluation's configuration with what a run would have said; weights are random until the file's come.
+
+    Args:
+        config: as it was typed.
+        said: as :func:`said_by_the_file` gives it.
+    """
     config = copy.deepcopy(config)
     OmegaConf.set_struct(config, False)
+    for key, value in (said or {}).items():
+        OmegaConf.update(config, key, value)
     config.data.workers, config.data.cache = config.workers, "none"
     if config.batch_size is not None:
         config.data.test_batch_size = config.batch_size
@@ -122,7 +141,8 @@ def load_released(path: Path, config: DictConfig, typed: Collection[str]) -> Rel
     Args:
         path: a file of a release, of this project, or of a net with names that are known here.
         config: as :func:`as_for_a_file` gives it.
-        typed: keys of what was typed; the stem's ReLU is what the file looks like unless ``net.stem_relu`` is there.
+        typed: keys of what was typed or said by the file itself; the stem's ReLU is what the file looks like unless
+            ``net.stem_relu`` is there.
 
     Raises:
         InputError: the file cannot be read, is another net's, lacks tensors, or does not tell whether its net had a

@@ -19,8 +19,8 @@ def files(folder):
 
 def test_exports_go_into_the_run_by_default(folder):
     lines = export_run(folder, "onnx")
-    assert lines[0].startswith(f"written:  {folder}/exports/selected.onnx (ONNX, opset 18; largest difference from")
-    assert lines[1] == "images:   float32 (N, 3, 32, 16), RGB in [0, 1]; normalised inside"
+    assert lines[0].startswith(f"written:   {folder}/exports/selected.onnx (ONNX, opset 18; largest difference from")
+    assert lines[1] == "images:    float32 (N, 3, 32, 16), RGB in [0, 1]; normalised inside"
     assert lines[2] == "embedding: (N, 32), unit length"
     export_run(folder, "safetensors", "last")
     assert files(folder / "exports") == ["last/model_card.md", "last/weights.safetensors", "selected.onnx"]
