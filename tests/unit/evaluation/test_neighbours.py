@@ -210,7 +210,7 @@ INFINITE[1, 0] = float("inf")
             "faiss says: could not parse index string IFV8,Flat; choose",
         ),
         (lambda: NeighbourIndex.build(vectors(99), "PQ7"), "kind=PQ7 for vectors of 16 numbers: faiss says"),
-        (lambda: NeighbourIndex.build(vectors(99), "IVF8,Flat"), r"8 cells need 312 vectors .* 99; .*exact or kind=IVF2,Flat$"),
+        (lambda: NeighbourIndex.build(vectors(99), "IVF8,Flat"), r"8 cells need 312 .* 99; .*exact or kind=IVF2,Flat$"),
         (lambda: NeighbourIndex.build(vectors(9), "HNSW8"), "9 vectors are too few to measure recall .* kind=exact"),
         (lambda: NeighbourIndex.build(vectors(99), "HNSW8", recall_queries=0), "recall_queries=0"),
         (lambda: NeighbourIndex.build(vectors(99), "HNSW0"), "kind=HNSW0: sizes begin at 1, links of HNSW at 2"),
