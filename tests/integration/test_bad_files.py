@@ -10,6 +10,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from own_process import in_own_process
 from PIL import Image
 from read_only_folders import read_only, small_disk
 from small_runs import evaluate_small, train_small
@@ -121,15 +122,20 @@ def test_an_image_that_is_not_what_it_was_ends_training_with_its_name(
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_loading_process_that_is_killed_ends_training_with_a_message(workers, data_root, tmp_path, monkeypatch):
+def train_and_kill_a_loader(data_root, folder):
+    """What is said; to be called in a process of its own."""
+    torch.set_num_threads(1)
+
     def kill():
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
-    after_steps(monkeypatch, 1, kill)
-    text = message(
-        train_small, data_root, tmp_path / "run", "strategy=fb", "steps_per_epoch=200", f"data.workers={workers}"
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        after_steps(patch, 1, kill)
+        return message(train_small, data_root, folder, "strategy=fb", "steps_per_epoch=1000", "data.workers=2")
+
+
+def test_a_loading_process_that_is_killed_ends_training_with_a_message(data_root, tmp_path):
+    text = in_own_process(train_and_kill_a_loader, data_root, tmp_path / "run")
     assert "a process that loads images is gone" in text
     assert "fewer data.workers" in text
 

@@ -59,11 +59,11 @@ def test_the_run_says_what_the_releases_gradient_leaves_out(outer_gradient, time
         (("sources=[synthetic_plaza]",), "M3L holds one source out in each step, so it needs at least two"),
         (("trainer.precision=16-mixed",), "trainer.precision=16-mixed with gradients that the strategy"),
         (("trainer.precision=16-mixed", "strategy.order=first"), "trainer.precision=16-mixed with gradients"),
-        (("strategy.meta_test_updates_bn=no",), "meta_test_updates_bn=no: it must be true or false"),
+        (("strategy.meta_test_updates_bn=no",), "meta_test_updates_bn=no: true or false"),
         (("+trainer.sync_batchnorm=true",), "SyncBatchNorm has no second derivative"),
         (("trainer.accumulate_grad_batches=2",), "accumulate_grad_batches=2: only 1"),
         (("strategy.order=first", "strategy.outer_gradient=second_order_only"), "leaves nothing of the meta-test loss"),
-        (("strategy.outer_gradient=half",), "outer_gradient=half: it must be full or second_order_only"),
+        (("strategy.outer_gradient=half",), "outer_gradient=half: known: full, second_order_only"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(overrides, message, data_root, tmp_path):

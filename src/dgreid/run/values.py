@@ -17,7 +17,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dgreid.data.modules import DomainDataModule
 from dgreid.data.transforms import TrainTransform
-from dgreid.errors import InputError
+from dgreid.errors import InputError, nearest
 
 TARGET = "_target_"
 # In this order: a strategy repeats its styles, and a message should name the key that was typed.
@@ -99,7 +99,8 @@ def _hints(built: Callable[..., Any]) -> dict[str, Any]:
 def _check(key: str, value: object, hint: Any) -> None:
     if not _fits(value, hint):
         shown = "null" if value is None else value
-        raise InputError(f"{key}={shown}: it must be {_described(hint)}")
+        told = nearest(str(value), map(str, get_args(hint))) if get_origin(hint) is Literal else _described(hint)
+        raise InputError(f"{key}={shown}: {told}")
 
 
 def _fits(value: object, hint: Any) -> bool:
