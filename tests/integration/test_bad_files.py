@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from own_process import in_own_process
 from PIL import Image
 from read_only_folders import read_only, small_disk
-from small_runs import evaluate_small, train_small
+from small_runs import evaluate_small, train_small, typed
 
 from dgreid.run import continuing
 from dgreid.run.compose import readable
 from dgreid.strategies.fb import FB
 
+ROOT = Path(__file__).parents[2]
 PEOPLE = [(person, camera) for person in range(4) for camera in (1, 2)]
 
 
@@ -122,22 +125,24 @@ def test_an_image_that_is_not_what_it_was_ends_training_with_its_name(
     assert "Traceback" not in text
 
 
-def train_and_kill_a_loader(data_root, folder):
-    """What is said; to be called in a process of its own."""
-    torch.set_num_threads(1)
-
-    def kill():
-        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-
-    with pytest.MonkeyPatch.context() as patch:
-        after_steps(patch, 1, kill)
-        return message(train_small, data_root, folder, "strategy=fb", "steps_per_epoch=1000", "data.workers=2")
+def children(process):
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]
 
 
 def test_a_loading_process_that_is_killed_ends_training_with_a_message(data_root, tmp_path):
-    text = in_own_process(train_and_kill_a_loader, data_root, tmp_path / "run")
-    assert "a process that loads images is gone" in text
-    assert "fewer data.workers" in text
+    run = tmp_path / "run"
+    words = typed(data_root, f"folder={run}", "strategy=fb", "steps_per_epoch=100000", "data.workers=2")
+    command = [sys.executable, "train.py", *words]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        while process.poll() is None and not ((run / "run.json").exists() and children(process)):
+            time.sleep(0.2)
+        os.kill(children(process)[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith("error: a process that loads images is gone (")
+    assert "fewer data.workers" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("cache", ["none", "disk"])

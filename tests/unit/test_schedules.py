@@ -69,5 +69,5 @@ def test_a_restored_schedule_goes_on():
 @pytest.mark.parametrize("milestones", [[50, 30], [30, 30]])
 def test_milestones_must_ascend(milestones):
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
-    with pytest.raises(InputError, match=r"must ascend without repetition"):
+    with pytest.raises(InputError, match=r"must ascend from 1 on without repetition"):
         warmup_multi_step(optimizer, milestones=milestones)
