@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.dgreid-installed
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fuzz test-faults test-soak lint format data-check bench-data \
+.PHONY: help install demo docs test test-all test-fuzz test-faults test-soak lint format data-check bench-data \
   bench-train bench-eval bench-rerank bench-search benchmark-synthetic golden clean
 
 help: ## list the targets
@@ -64,6 +64,10 @@ test-fuzz: $(INSTALLED) ## parsers against EXAMPLES arbitrary and mutated inputs
 
 test-faults: $(INSTALLED) ## kill runs at KILLS random moments (50), continue and compare them bit by bit (20 minutes)
 	@OMP_NUM_THREADS=1 $(RUN) tests/integration/faults.py --kills $(or $(KILLS),50)
+
+docs: $(INSTALLED) ## build the site of docs/ into build/site: build/site/index.html opens from disk
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
+	@echo "the site: build/site/index.html"
 
 lint: $(INSTALLED) ## ruff (rules, format) and mypy
 	@$(RUN) -m ruff check .
