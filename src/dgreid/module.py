@@ -126,7 +126,7 @@ class ReIDModule(lightning.LightningModule):
                     self.net,
                     sources[info.name].centroid_dataloader(),
                     info.identities,
-                    lambda batch: self._normalised(cast(ReIDBatch, to_device(batch))),
+                    to_device,  # which normalises, by on_after_batch_transfer
                 )
                 for info in self.domains
             }
