@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw by themselves: no script, no fonts from elsewhere."""
+"""Formulas as MathML, which browsers draw by themselves: no script, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>',
 
 
 def on_page_content(text: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Converts what pymdownx.arithmatex has marked."""
+    """Converts what pymdownx.arithmatex has marked; formulas beside each other may stand below each other."""
     return FORMULA.sub(_mathml, text)
 
 
 def _mathml(found: re.Match[str]) -> str:
-    display = "block" if found[1] == "div" else "inline"
-    return f'<{found[1]} class="formula">{convert(html.unescape(found[2]), display=display)}</{found[1]}>'
+    tag, latex = found[1], html.unescape(found[2])
+    if tag == "span":
+        return f'<span class="formula">{convert(latex)}</span>'
+    formulas = "".join(f"<div>{convert(part, display='block')}</div>" for part in latex.split(r"\qquad"))
+    return f'<div class="formula">{formulas}</div>'
