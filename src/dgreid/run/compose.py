@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import hydra
@@ -18,6 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dgreid.data.lost_workers import lost_worker
 from dgreid.errors import InputError, nearest
+from dgreid.run.launchers import missing_launcher
 from dgreid.run.quiet import keep_terminal_readable
 from dgreid.run.reports import report, tell
 
@@ -42,12 +44,17 @@ def register_catalogue() -> None:
     ConfigStore.instance().store(group="domain", name=CATALOGUE, node={"defaults": [*catalogue_names(), "_self_"]})
 
 
-def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[], None]:
+def command(
+    task: Callable[[DictConfig], float | None],
+    config_name: str,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Callable[[], None]:
     """A console command: Hydra around ``task``, errors of the user as one message and exit code 1.
 
     Args:
-        task: gets the composed configuration.
+        task: gets the composed configuration; what it returns is what a sweeper may choose by.
         config_name: file in the Hydra tree, without suffix.
+        around: surrounds all that Hydra does.
     """
 
     def main() -> None:
@@ -61,7 +68,8 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
         job = task if wants_stack else _job(task)
         wrapped = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(job)
         try:
-            wrapped()
+            with around():
+                wrapped()
         except KeyboardInterrupt:
             print("stopped by the keyboard", file=sys.stderr)
             sys.exit(130)
@@ -85,13 +93,13 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> Callable[[]
     return main
 
 
-def _job(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+def _job(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
     """Ends a single run at an error of the user; a job of a sweep fails, and the sweep goes on."""
 
     @functools.wraps(task)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> float | None:
         try:
-            task(config)
+            return task(config)
         except Exception as error:
             message = readable(error)
             if message is None:
@@ -126,6 +134,8 @@ def readable(error: BaseException) -> str | None:
 
 def _missing_config(error: MissingConfigException) -> str:
     wanted = str(error.missing_cfg_file or "")
+    if (launcher := missing_launcher(wanted.removeprefix("hydra/launcher/"))) is not None:
+        return launcher
     group, _, option = wanted.partition("/")
     folder = conf_folder() / group
     options = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")}

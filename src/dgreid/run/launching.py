@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -21,40 +23,75 @@ from pytorch_lightning.plugins.environments import (
 )
 
 from dgreid.errors import InputError
+from dgreid.run.cells import program
 from dgreid.run.compose import readable, task_overrides
 from dgreid.run.continued import continued
+from dgreid.run.failures import failure_of_processes_noted
+from dgreid.run.folder import run_folder
 from dgreid.run.guards import check_training
 from dgreid.run.processes import process_count
 from dgreid.run.ranks import end_with_starter, run_together
 from dgreid.run.reports import report
+from dgreid.run.sweep_jobs import job_of_sweep
 
 # What chooses how a sweep is run; each of its jobs is a run of its own.
 OF_THE_SWEEP = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep")
 
 
-def on_all_devices(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+def on_all_devices(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], float | None]:
     """Lets a command's task run on as many processes as its configuration asks for.
 
     Lightning would start the further ones by the command line of the first, ``-m`` included, so that each would run a
-    whole sweep; and a process that fails could leave the others waiting, or have its message buried under theirs.
+    whole sweep; and a process that fails could leave the others waiting, or have its message buried under theirs. A
+    sweep's job has a process of its own even on one device: it gives all memory back, and no end of it ends the sweep.
     """
 
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> float | None:
         end_with_starter()
-        whole, _ = continued(config, task_overrides())
-        count = 1 if is_rank() else process_count(whole)
-        if count == 1:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return job_of_sweep(config, partial(_run_alone, task, config), lambda: own_folder(config))
+        if is_rank() or process_count(continued(config, task_overrides())[0]) == 1:
             task(config)
-            return
-        check_training(whole)
-        if (nodes := whole.trainer.get("num_nodes", 1)) > 1:
-            raise InputError(
-                f"trainer.num_nodes={nodes}: start the command on each machine, with torchrun or srun; "
-                "see docs/running.md"
-            )
-        run_together(own_command(), environments(count))
+        else:
+            run_here(config, {})
+        return None
 
     return job
+
+
+def _run_alone(task: Callable[[DictConfig], None], config: DictConfig, environment: Mapping[str, str]) -> None:
+    if is_rank():  # of a cluster's job, which is this process
+        task(config)
+    else:
+        run_here(config, environment)
+
+
+def run_here(config: DictConfig, environment: Mapping[str, str]) -> None:
+    """Runs this job's command in as many processes of this machine as it needs.
+
+    Args:
+        config: as composed.
+        environment: of all processes, beside what each is told of its place.
+
+    Raises:
+        InputError: one failed, or further machines are asked for.
+    """
+    whole, _ = continued(config, task_overrides())
+    check_training(whole)
+    if (nodes := whole.trainer.get("num_nodes", 1)) > 1:
+        raise InputError(
+            f"trainer.num_nodes={nodes}: start the command on each machine, with torchrun or srun; see docs/running.md"
+        )
+    count = process_count(whole)
+    places = environments(count) if count > 1 else [{}]
+    with failure_of_processes_noted(own_folder(config)):
+        run_together(own_command(), [{**environment, **place} for place in places])
+
+
+def own_folder(config: DictConfig) -> Path:
+    """Of this job's run."""
+    whole, _ = continued(config, task_overrides())
+    return run_folder(whole, task_overrides(), str(HydraConfig.get().runtime.choices.get("strategy", "strategy")))
 
 
 def is_rank() -> bool:
@@ -65,15 +102,13 @@ def is_rank() -> bool:
 
 def own_command() -> list[str]:
     """What was typed for this job, as a command: of a sweep's job, that of a single run."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.RUN:
-        return [sys.executable, *program, *sys.argv[1:]]
+        return [sys.executable, *program(), *sys.argv[1:]]
     folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     options = [word for folder in folders for word in ("--config-dir", folder)]
     kept = [typed for typed in hydra.overrides.hydra if not typed.lstrip("+~").startswith(OF_THE_SWEEP)]
-    return [sys.executable, *program, *options, *kept, *hydra.overrides.task]
+    return [sys.executable, *program(), *options, *kept, *hydra.overrides.task]
 
 
 def environments(count: int) -> list[dict[str, str]]:

@@ -1,0 +1,62 @@
+"""What came of a sweep, as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from dgreid.run.cells import Cell, summary
+
+WORDS = {"done": "done", "failed": "failed", "running": "failed", "stopped": "stopped", "planned": "not run"}
+KILLED = "its process ended without a word, perhaps because memory ran out"
+
+
+def print_sweep(cells: Sequence[Cell]) -> None:
+    """A line for each job and target, then why jobs failed, then their numbers."""
+    console = Console(highlight=False)
+    named = list(zip(cells, short_names(cells), strict=True))
+    table = Table("run", "", "target", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in ("mAP", "Rank-1"):
+        table.add_column(column, justify="right")
+    for cell, name in named:
+        figures = summary(cell.folder) if cell.state == "done" else {}
+        for target, row in figures.items():
+            table.add_row(name, WORDS[cell.state], target, *(f"{100 * row[key]:.1f}" for key in ("mAP", "rank1")))
+        if not figures:
+            table.add_row(name, WORDS[cell.state], "", "", "")
+    if cells:
+        console.print()
+        console.print(table)
+    for cell, name in named:
+        if WORDS[cell.state] == "failed":
+            console.print(f"failed: {name}: {cell.message or KILLED}", markup=False, soft_wrap=True)
+    states = [WORDS[cell.state] for cell in cells]
+    counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(WORDS.values()) if word in states)
+    console.print(f"sweep of {len(cells)} runs: {counts}", markup=False)
+    if set(states) - {"done"}:
+        console.print("the same command with resume=auto goes on: finished runs are passed over", markup=False)
+
+
+def print_cell(cell: Cell, planned: Sequence[Cell]) -> None:
+    """A line for a job that has ended."""
+    names = dict(zip([one.number for one in planned], short_names(planned), strict=True))
+    name = names.get(cell.number, " ".join(cell.overrides))
+    figures = [
+        f"{target} mAP {100 * row['mAP']:.1f}, Rank-1 {100 * row['rank1']:.1f}"
+        for target, row in summary(cell.folder).items()
+        if cell.state == "done"
+    ]
+    print(f"{WORDS[cell.state]}: {'; '.join([name, *figures, *filter(None, [cell.message])])}", flush=True)
+
+
+def short_names(cells: Sequence[Cell]) -> list[str]:
+    """Of each job what was typed for it and not for all; of a single job, its folder's name."""
+    common = set.intersection(*(set(cell.overrides) for cell in cells)) if cells else set()
+    return [
+        " ".join(typed for typed in cell.overrides if typed not in common) or Path(cell.folder or str(cell.number)).name
+        for cell in cells
+    ]
