@@ -31,17 +31,19 @@ MAY_IMPORT = {
     "callbacks": FOUNDATION,
     "loggers": FOUNDATION,
     "run": BELOW_RUN,
+    "report": BELOW_RUN | {"run"},
     "export": BELOW_RUN | {"run"},
     "search": BELOW_RUN | {"run"},
-    "commands": BELOW_RUN | {"run", "export", "search"},
+    "testing": BELOW_RUN | {"run"},
+    "commands": BELOW_RUN | {"run", "export", "search", "report"},
 }
 COMMANDS = ("train.py", "evaluate.py")  # and every __main__.py
 
 OWNERS = {
     "pytorch_lightning": ("module.py", "callbacks.py", "loggers.py", "data/modules.py", "run/"),
     "lightning": (),  # the same library under another name: two copies of every class
-    "hydra": ("run/", *COMMANDS),
-    "omegaconf": ("run/", "search/commands.py", "search/requests.py", *COMMANDS),
+    "hydra": ("run/", "testing/configured.py", *COMMANDS),
+    "omegaconf": ("run/", "search/commands.py", "search/requests.py", "report/reading.py", *COMMANDS),
     "faiss": ("evaluation/neighbours.py",),
     "wandb": ("loggers.py", "run/"),
     "onnx": ("export/onnx_file.py",),
