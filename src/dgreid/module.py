@@ -208,12 +208,14 @@ class ReIDModule(lightning.LightningModule):
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the number of steps left out."""
+        """Keeps the number of steps left out, and of those that the run has not recovered from."""
         checkpoint["skipped_steps"] = self.non_finite.skipped
+        checkpoint["skipped_in_a_row"] = self.non_finite.in_a_row
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on counting."""
         self.non_finite.skipped = int(checkpoint.get("skipped_steps", 0))
+        self.non_finite.in_a_row = int(checkpoint.get("skipped_in_a_row", 0))
 
     def on_validation_epoch_start(self) -> None:
         """Asks the strategy for the net to evaluate, and empties the metrics."""

@@ -45,12 +45,13 @@ class NonFiniteSteps:
 
     Attributes:
         skipped: steps left out so far.
+        in_a_row: those since the last step that was taken.
     """
 
     def __init__(self, policy: OnNonFinite) -> None:
         self.policy = policy
         self.skipped = 0
-        self._in_a_row = 0
+        self.in_a_row = 0
         self._before: list[tuple[Tensor, Tensor]] = []
 
     def begin(self, net: nn.Module) -> None:
@@ -60,7 +61,7 @@ class NonFiniteSteps:
 
     def well(self) -> None:
         """The step was taken."""
-        self._in_a_row = 0
+        self.in_a_row = 0
 
     def refuse(self, what: str, clock: Clock, checkpoint: str) -> None:
         """Takes back what the step has changed.
@@ -73,8 +74,8 @@ class NonFiniteSteps:
         Raises:
             InputError: the run is to stop here.
         """
-        self._in_a_row += 1
-        if self.policy == "stop" or self._in_a_row == MOST_IN_A_ROW:
+        self.in_a_row += 1
+        if self.policy == "stop" or self.in_a_row == MOST_IN_A_ROW:
             row = f", the {MOST_IN_A_ROW}th step in a row" if self.policy == "skip" else ""
             kept = f"; the last checkpoint before it is {checkpoint}" if checkpoint else ""
             raise InputError(

@@ -195,11 +195,11 @@ def test_a_gradient_that_is_not_finite_stops(tmp_path):
 
 def test_steps_left_out_are_counted_on_when_a_run_goes_on():
     module, checkpoint = ReIDModule(Net(), Recorder(), DOMAINS, on_nonfinite="skip"), {}
-    module.non_finite.skipped = 3
+    module.non_finite.skipped, module.non_finite.in_a_row = 3, 2
     module.on_save_checkpoint(checkpoint)
     other = ReIDModule(Net(), Recorder(), DOMAINS)
     other.on_load_checkpoint(checkpoint)
-    assert other.non_finite.skipped == 3
+    assert (other.non_finite.skipped, other.non_finite.in_a_row) == (3, 2)
 
 
 def test_a_scaler_may_see_what_is_not_finite(tmp_path):

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from dgreid.data.lost_workers import is_overdue
 from dgreid.data.worker_signals import outlive_signals
 from dgreid.errors import InputError
 from dgreid.types import ReIDBatch
+
+ANSWER_WITHIN = 150.0  # seconds that a batch may take before it is asked for once more
+
+
+class BoundedLoader(DataLoader[ReIDBatch]):
+    """A loader that waits for its processes for some minutes, not for ever.
+
+    One that finds no shared memory, or stands still because it was forked at a bad moment, would never answer. It is asked
+    twice, since a run that was suspended meanwhile has waited for nothing.
+    """
+
+    def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch promises a class of its own
+        batches = super().__iter__()
+        asked_again = False
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if not is_overdue(error):
+                    raise
+                if asked_again:
+                    end_loading_processes()
+                    raise
+                asked_again = True
+                continue
+            asked_again = False
+            yield batch
+
+
+def end_loading_processes() -> None:
+    """Ends the processes that this one started to load, also those that stand still: nothing may wait for them."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def batch_loader(
@@ -23,12 +60,13 @@ def batch_loader(
         workers: processes that fetch; 0 fetches in the main process.
         persistent: keep them from one iteration to the next, as is worth it where one epoch follows another.
     """
-    return DataLoader(
+    return BoundedLoader(
         dataset,
         batch_size=None,
         sampler=batches,
         num_workers=workers,
         persistent_workers=persistent and workers > 0,
+        timeout=ANSWER_WITHIN if workers else 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=outlive_signals,
         generator=torch.Generator(),  # of its own: the loader would draw worker seeds from the global one
