@@ -15,11 +15,11 @@ from dgreid.report.grouping import Row, Sheet, sheets
 from dgreid.report.reading import Run, read_run
 from dgreid.report.table import Cell, Column, Line, Table
 from dgreid.run.continuing import is_finished
+from dgreid.run.failures import FAILED
 from dgreid.run.folder import RESULT
 from dgreid.run.folder_lock import LOCK, check_unused
 from dgreid.run.stored import stored_json
 
-FAILED = "failed.json"
 State: TypeAlias = Literal["done", "running", "failed", "interrupted", "missing", "damaged"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "interrupted", "missing", "damaged")
 
