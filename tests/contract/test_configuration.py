@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dgreid.data.modules import DomainDataModule
 from dgreid.data.transforms import TrainTransform
 from dgreid.evaluation.scoring import Scoring
 from dgreid.run.compose import conf_folder, register_catalogue
+from dgreid.testing.configured import require_bound
 
 CONF = conf_folder()
 INTERNAL = {"_target_", "_partial_", "_convert_", "_recursive_"}
@@ -34,15 +34,6 @@ def composed(*overrides: str, config: str = "train") -> DictConfig:
         return compose(config, overrides=list(overrides))
 
 
-def assert_binds(node: Any, given_later: tuple[str, ...] = ()) -> None:
-    """All keys are parameters of the target, and no parameter without a default is left out."""
-    signature = inspect.signature(get_object(node["_target_"]))
-    keys = {key: None for key in node if key not in INTERNAL}
-    keys.update(dict.fromkeys(given_later))
-    bind = signature.bind_partial if node.get("_partial_") else signature.bind
-    bind(**keys)
-
-
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir())
 STYLES = ("loss_style", "memory_style")
 FURTHER_RANKINGS = ("expansion", "reranking")
@@ -52,7 +43,7 @@ BUILT = [(g, o) for g in GROUPS for o in options(g) if g not in {*PLAIN_GROUPS, 
 @pytest.mark.parametrize(("group", "option"), BUILT, ids="/".join)
 def test_keys_are_constructor_arguments(group: str, option: str) -> None:
     node = composed(*RUN, f"{group}={option}")[group]
-    assert_binds(OmegaConf.to_container(node, resolve=True), ("folder",) if group == "logger" else ())
+    require_bound(OmegaConf.to_container(node, resolve=True), ("folder",) if group == "logger" else ())
 
 
 @pytest.mark.parametrize(("group", "option"), [(g, o) for g in STYLES for o in options(g)], ids="/".join)
@@ -99,7 +90,7 @@ def test_a_strategy_s_file_may_choose_its_memory_style() -> None:
 def test_every_domain_is_in_the_catalogue_and_binds(name: str) -> None:
     catalogue = composed(*RUN).domain
     assert name in catalogue, f"conf/domain/{name}.yaml must contribute the key {name}"
-    assert_binds(OmegaConf.to_container(catalogue[name], resolve=True))
+    require_bound(OmegaConf.to_container(catalogue[name], resolve=True))
 
 
 @pytest.mark.parametrize("option", options("data"))

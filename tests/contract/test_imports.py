@@ -43,7 +43,14 @@ OWNERS = {
     "pytorch_lightning": ("module.py", "callbacks.py", "loggers.py", "data/modules.py", "run/"),
     "lightning": (),  # the same library under another name: two copies of every class
     "hydra": ("run/", "testing/configured.py", *COMMANDS),
-    "omegaconf": ("run/", "search/commands.py", "search/requests.py", "report/reading.py", *COMMANDS),
+    "omegaconf": (
+        "run/",
+        "search/commands.py",
+        "search/requests.py",
+        "report/reading.py",
+        "testing/configured.py",
+        *COMMANDS,
+    ),
     "faiss": ("evaluation/neighbours.py",),
     "wandb": ("loggers.py", "run/"),
     "onnx": ("export/onnx_file.py",),

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
 from dgreid.data.cache import Cache, open_crops
-from dgreid.data.domains.base import Domain, Use, list_hash
+from dgreid.data.domains.base import Domain, Use, domain_info
 from dgreid.data.holdout import split_holdout
 from dgreid.data.images import CropReader
 from dgreid.data.loading import ShardBatches, batch_loader, share_workers
@@ -124,14 +124,7 @@ class DomainDataModule(LightningDataModule):
 
     def info(self) -> DomainInfo:
         """What a strategy may know of the training images."""
-        records = self.training_records()
-        return DomainInfo(
-            name=self.domain.name,
-            identities=1 + max(record.identity for record in records),
-            images=len(records),
-            cameras=len({record.camera for record in records}),
-            list_hash=list_hash(records, self.domain.root),
-        )
+        return domain_info(self.domain, self.training_records())
 
     def sampler(self, start_step: Callable[[], int] = lambda: 0) -> IdentitySampler:
         """This rank's sampler of training batches.
@@ -242,15 +235,22 @@ class MultiDomainDataModule(LightningDataModule):
         sources: by name; a training batch maps each name to a batch of that domain.
         targets: by name.
         workers: processes that load training images, over all ranks and sources; 0 loads in the main processes.
+        wholes: of which the sources are parts, by name; identities are held out of these. None: the sources are whole.
     """
 
     def __init__(
-        self, sources: Mapping[str, DomainDataModule], targets: Mapping[str, DomainDataModule], *, workers: int = 0
+        self,
+        sources: Mapping[str, DomainDataModule],
+        targets: Mapping[str, DomainDataModule],
+        *,
+        workers: int = 0,
+        wholes: Mapping[str, DomainDataModule] | None = None,
     ) -> None:
         super().__init__()
         self.sources = dict(sources)
         self.targets = dict(targets)
         self.workers = workers
+        self.wholes = self.sources if wholes is None else dict(wholes)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads all lists and writes all caches, so that wrong input is refused before training.
@@ -261,8 +261,10 @@ class MultiDomainDataModule(LightningDataModule):
         Raises:
             InputError: a domain cannot be used as what it is to be.
         """
-        for source in self.sources.values() if stage in (None, "fit") else ():
-            source.setup("fit")
+        if stage in (None, "fit"):
+            held_out_of = {name: self.wholes[name] for name in self.holdout_sets()}
+            for source in {**held_out_of, **self.sources}.values():
+                source.setup("fit")
         for target in self.targets.values():
             target.setup("test")
 
@@ -272,7 +274,7 @@ class MultiDomainDataModule(LightningDataModule):
         Raises:
             ImageError: one that cannot be read.
         """
-        sources = (source._source_records for source in self.sources.values() if source.cache == "none")
+        sources = (source._source_records for source in self.wholes.values() if source.cache == "none")
         targets = (target.target_set().records for target in self.targets.values() if target.cache == "none")
         check_readable([record.path for records in (*sources, *targets) for record in records])
 
@@ -281,8 +283,8 @@ class MultiDomainDataModule(LightningDataModule):
         return [source.info() for source in self.sources.values()]
 
     def holdout_sets(self) -> dict[str, RetrievalSet]:
-        """What is held out of each source, without the sources that hold nothing out."""
-        found = {name: source.holdout_set() for name, source in self.sources.items()}
+        """What is held out of each whole source, without the sources that hold nothing out."""
+        found = {name: source.holdout_set() for name, source in self.wholes.items()}
         return {name: retrieval for name, retrieval in found.items() if retrieval is not None}
 
     def target_sets(self) -> dict[str, RetrievalSet]:
@@ -300,7 +302,7 @@ class MultiDomainDataModule(LightningDataModule):
 
     def val_dataloader(self) -> list[Loader]:
         """Loaders of the holdout sets, then of the target sets, in the order of these methods."""
-        held_out = [self.sources[name].retrieval_dataloader(kept) for name, kept in self.holdout_sets().items()]
+        held_out = [self.wholes[name].retrieval_dataloader(kept) for name, kept in self.holdout_sets().items()]
         return [*held_out, *self.test_dataloader()]
 
     def test_dataloader(self) -> list[Loader]:

@@ -17,6 +17,8 @@ from dgreid.data.loading import ShardBatches, batch_loader
 from dgreid.data.sets import PlainImages
 from dgreid.data.transforms import normalise
 from dgreid.errors import InputError, check_one_of
+from dgreid.evaluation.flip import FlipAveraged
+from dgreid.run.load import LoadedRun
 from dgreid.search.images import SearchImage
 from dgreid.types import UNKNOWN_CAMERA, ReIDRecord
 
@@ -92,6 +94,35 @@ class Embedder:
         with context:
             found = self.net(normalise(pixels.to(self.device, non_blocking=True), self.mean, self.std))
         return F.normalize(found.float(), dim=1)  # rounding to 16 bits has changed the lengths
+
+
+def embed_images(
+    run: LoadedRun, images: Sequence[str | Path], *, accelerator: str = "auto", batch_size: int = 128
+) -> Tensor:
+    """Embeds image files as the evaluation of a run does, mirror images included if it averaged them in.
+
+    Args:
+        run: whose net, crop size and normalisation are used; its net is left on the device.
+        images: files, at least one.
+        accelerator: ``auto`` takes a GPU if there is one; ``cpu``, ``gpu`` or ``mps``.
+        batch_size: images in a batch.
+
+    Returns:
+        (N, D) float32 on the CPU, rows at unit length: the similarity of two images is the inner product of their rows.
+
+    Raises:
+        ImageError: a file is missing or no image.
+        InputError: no images, or no such accelerator.
+    """
+    if isinstance(images, str | Path) or not images:
+        raise InputError(f"images={images!r}: give a list with one file or more")
+    net = FlipAveraged(run.inference_net) if run.record["preprocessing"]["flip_average"] else run.inference_net
+    embedder = Embedder(
+        net, run.config.data.height, run.config.data.width, run.module.mean, run.module.std,
+        accelerator=accelerator, batch_size=batch_size,
+    )  # fmt: skip
+    files = [SearchImage(str(Path(image).expanduser())) for image in images]
+    return torch.cat([torch.from_numpy(rows) for rows in embedder(files)])
 
 
 def device_of(accelerator: str) -> torch.device:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from dgreid.errors import InputError
-from dgreid.types import ReIDRecord
+from dgreid.types import DomainInfo, ReIDRecord
 
 Subset = Literal["train", "query", "gallery"]
 Use = Literal["train", "train+test"]
@@ -209,3 +209,19 @@ def list_hash(records: Iterable[ReIDRecord], root: Path) -> str:
         path = record.path.relative_to(root).as_posix()
         digest.update(f"{path} {record.identity} {record.camera}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def domain_info(domain: Domain, records: Sequence[ReIDRecord]) -> DomainInfo:
+    """What a strategy may know of a source.
+
+    Args:
+        domain: the source.
+        records: its training images, identities 0..n-1.
+    """
+    return DomainInfo(
+        name=domain.name,
+        identities=1 + max(record.identity for record in records),
+        images=len(records),
+        cameras=len({record.camera for record in records}),
+        list_hash=list_hash(records, domain.root),
+    )
