@@ -90,6 +90,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         InputError: the folder cannot be written, or something has taken its place.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had this one's number
     try:
         temporary.mkdir(parents=True)
         try:

@@ -8,24 +8,19 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import random
-import resource
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from interrupted_runs import assert_same_run
+from running_command import RunningCommand
 from small_runs import strategies, typed
-
-from dgreid.train import main as train_command
 
 STEPS = 12
 RUN = (
@@ -34,8 +29,8 @@ RUN = (
 )  # fmt: skip
 INTERVALS = ("null", "1 step", "3 steps", "0.005 minutes")
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGINT")
-CODES = {"SIGKILL": {-9}, "SIGTERM": {143, -15}, "SIGINT": {130, -2}, "worker": {1}, "disk": {1}}
-PATIENCE = 300.0  # seconds that a run may take before it counts as stuck
+CODES = {"SIGKILL": {-9}, "SIGTERM": {143, -15}, "SIGINT": {130, -2}, "worker": {1}, "disk": {1}, "rank": {1}}
+ON_SEVERAL = ("trainer=ddp", "data.identities_per_batch=4")
 
 
 class Case(NamedTuple):
@@ -43,82 +38,16 @@ class Case(NamedTuple):
 
     strategy: str
     workers: int
+    processes: int = 1
 
     def overrides(self) -> tuple[str, ...]:
         """What is typed for it."""
-        return (*RUN, f"strategy={self.strategy}", f"data.workers={self.workers}")
+        several = (*ON_SEVERAL, f"trainer.devices={self.processes}") if self.processes > 1 else ()
+        return (*RUN, f"strategy={self.strategy}", f"data.workers={self.workers}", *several)
 
-
-class Run:
-    """The command on a process of its own, which heads a process group.
-
-    Args:
-        words: what is typed.
-        log: where it prints to.
-    """
-
-    def __init__(self, words: Sequence[str], log: Path) -> None:
-        self.begun = time.monotonic()
-        self.log = log
-        self.process = os.fork()
-        if self.process == 0:
-            _be_the_command(words, log)
-
-    def ended(self, wait: float) -> int | None:
-        """The exit code, negative for a signal; None if it still runs after so many seconds."""
-        until = time.monotonic() + wait
-        while True:
-            process, status = os.waitpid(self.process, os.WNOHANG)
-            if process:
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() >= until:
-                return None
-            time.sleep(0.01)
-
-    def end(self) -> int:
-        """Waits for the end.
-
-        Raises:
-            AssertionError: it does not come.
-        """
-        code = self.ended(PATIENCE)
-        if code is None:
-            os.killpg(self.process, signal.SIGKILL)
-            os.waitpid(self.process, 0)
-            raise AssertionError(f"stuck; see {self.log}")
-        return code
-
-    def hit(self, fault: str, everyone: bool) -> bool:
-        """Lets something happen to it; False where there is nothing that it could happen to."""
-        if fault == "disk":
-            resource.prlimit(self.process, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-        elif fault == "worker":
-            workers = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
-            if not workers:
-                return False
-            os.kill(int(workers[0]), signal.SIGKILL)
-        else:
-            (os.killpg if everyone else os.kill)(self.process, signal.Signals[fault])
-        return True
-
-
-def _be_the_command(words: Sequence[str], log: Path) -> None:
-    os.setpgid(0, 0)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["train.py", *words]
-    code = 1
-    try:
-        train_command()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    def name(self) -> str:
+        """As a file's name."""
+        return f"{self.strategy}_{self.workers}_{self.processes}"
 
 
 class Bench:
@@ -139,7 +68,7 @@ class Bench:
     def whole(self, case: Case) -> tuple[Path, float]:
         """The uninterrupted run of a case and the seconds it took, trained when first asked for."""
         if case not in self._whole:
-            folder = self.folder / f"{case.strategy}_{case.workers}_whole"
+            folder = self.folder / f"{case.name()}_whole"
             run = self._start(case, folder, "null")
             assert run.end() == 0, run.log.read_text()
             self._whole[case] = folder, time.monotonic() - run.begun
@@ -152,7 +81,7 @@ class Bench:
             How often it was interrupted.
         """
         whole, seconds = self.whole(case)
-        folder = self.folder / f"{case.strategy}_{case.workers}_{next(self._numbers)}"
+        folder = self.folder / f"{case.name()}_{next(self._numbers)}"
         story: list[str] = []
         while len(story) < most:
             run = self._start(case, folder, self.random.choice(INTERVALS))
@@ -162,6 +91,7 @@ class Bench:
             code = run.end() if code is None else code
             if code == 0:
                 break
+            run.outlive()
             assert told, f"code {code} without a fault; see {run.log}"
             assert code in CODES[told.split()[0]], f"{told}: code {code}; see {run.log}"
             story.append(f"{told} after {moment:.2f} s (code {code})")
@@ -177,18 +107,18 @@ class Bench:
             raise AssertionError(f"{folder} differs from {whole} after {story}: {error}") from error
         return len(story)
 
-    def _hit(self, run: Run, case: Case) -> str:
+    def _hit(self, run: RunningCommand, case: Case) -> str:
         # Workers would take the limit that stands for a full disk to be one of shared memory, too.
-        faults = (*SIGNALS, "worker" if case.workers else "disk")
+        faults = (*SIGNALS, "worker" if case.workers else "disk", *(["rank"] if case.processes > 1 else []))
         fault, everyone = self.random.choice(faults), self.random.random() < 0.5
         if not run.hit(fault, everyone):
             return ""
         return f"{fault} to all" if everyone and fault.startswith("SIG") else fault
 
-    def _start(self, case: Case, folder: Path, interval: str) -> Run:
+    def _start(self, case: Case, folder: Path, interval: str) -> RunningCommand:
         place = (f"folder={folder}", "resume=auto", f"checkpoint_every={interval}")
         words = typed(self.folder / "data", *case.overrides(), *place)
-        return Run(words, self.folder / f"{folder.name}.log")
+        return RunningCommand(words, self.folder / f"{folder.name}.log", several=case.processes > 1)
 
 
 def rows(folder: Path) -> tuple[object, object]:
@@ -203,8 +133,9 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def cases() -> Iterator[Case]:
-    """All strategies with 0 and 2 workers, over and over."""
-    return itertools.cycle([Case(strategy, workers) for strategy in strategies() for workers in (0, 2)])
+    """All strategies, on one process with 0 and 2 workers and on two processes, over and over."""
+    shapes = ((0, 1), (2, 1), (2, 2))
+    return itertools.cycle([Case(strategy, *shape) for strategy in strategies() for shape in shapes])
 
 
 def main() -> None:
@@ -221,7 +152,10 @@ def main() -> None:
         if hits >= options.kills:
             break
         hits += bench.interrupt(case, most=min(3, options.kills - hits))
-        print(f"{hits} of {options.kills}: {case.strategy}, {case.workers} workers: equal", flush=True)
+        print(
+            f"{hits} of {options.kills}: {case.strategy}, workers {case.workers}, processes {case.processes}: equal",
+            flush=True,
+        )
     shutil.rmtree(folder)
     print(f"{sum(bench.counts.values())} interruptions: {dict(sorted(bench.counts.items()))}; all continued runs equal")
 

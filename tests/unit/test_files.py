@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def test_a_failure_leaves_no_folder(tmp_path, error):
     with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
         begin()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_obstacle(tmp_path):
+    (tmp_path / f".a.{os.getpid()}").mkdir()
+    with new_folder(tmp_path / "a"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_that_took_the_place_stays(tmp_path):

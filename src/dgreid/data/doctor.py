@@ -140,8 +140,8 @@ def _query_findings(tested: RetrievalSet) -> Iterable[Finding]:
         yield Finding(
             "problem",
             f"none of the {unmatched:,} queries has a valid match (the same person from another camera) in the gallery",
-            "it cannot be a target: check that query and gallery number people alike, and that cameras are right; if "
-            "they are not known, give none",
+            "as a target it is refused, unless metric.same_camera=keep: check that query and gallery number people "
+            "alike, and that cameras are right; if they are not known, give none",
         )
     elif unmatched:
         yield Finding(

@@ -6,6 +6,7 @@ Signatures are the configuration's schema, so a net or strategy of one's own is 
 from __future__ import annotations
 
 import collections.abc
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ WORDS: dict[str, Any] = {"name": str | int | float, "data_root": str | None, "ru
 # Beyond these a number is a slip of the exponent: with it a run would end in nonsense instead of a message.
 RANGES = {"optim.lr": (0, 1e3), "optim.weight_decay": (0, 1e3), "trainer.log_every_n_steps": (0, 1e9),
           "strategy.margin": (0, 1e9)}  # fmt: skip
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable)
 TEXT = "text (quote what looks like a number)"
 NAMES: dict[Any, str] = {
@@ -77,11 +79,29 @@ def _check_instance(key: str, node: object) -> None:
 def _check_group(key: str, node: object, built: Callable[..., Any]) -> None:
     if not isinstance(node, DictConfig):
         raise InputError(f"{key}={node}: a group of values, such as {key}.<name>=<value>, not a single one")
+    _check_names(key, node, built)
     hints = _hints(built)
     for name, value in ((str(name), value) for name, value in node.items()):
         if name in hints and name != "transform":
             _check(f"{key}.{name}", _plain(value), hints[name])
         _check_instance(f"{key}.{name}", value)
+
+
+def _check_names(key: str, node: DictConfig, built: Callable[..., Any]) -> None:
+    """Refuses values that only another choice of the group takes, as an experiment may set them."""
+    try:
+        parameters = inspect.signature(built).parameters
+    except (TypeError, ValueError):  # some of C have none
+        return
+    known = [name for name, parameter in parameters.items() if parameter.kind in BY_NAME]
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name, value in ((str(name), value) for name, value in node.items() if not str(name).startswith("_")):
+        if name not in known:
+            raise InputError(
+                f"{key}.{name}={value}: {built.__name__} takes no {name}; leave it out by '~{key}.{name}' if an "
+                f"experiment has set it, or take another {key}"
+            )
 
 
 def _plain(value: object) -> object:

@@ -35,6 +35,7 @@ class Strategy:
         either: float | Literal["outer"] = "outer",
         anything: Any = None,
         unsaid=None,
+        margin: float = 0.0,
     ) -> None: ...
 
 
@@ -58,7 +59,7 @@ def check(**values):
             "style": None,
         },
         {"number": 1e9, "place": "/tmp", "several": [1, 2], "either": 0.5, "anything": [1], "unsaid": "a"},
-        {"either": "outer", "another": "that the signature lacks, which Hydra says"},
+        {"either": "outer"},
     ],
 )
 def test_values_of_their_type_pass(values):
@@ -128,3 +129,8 @@ def test_a_range_holds_for_the_project_s_own_strategies():
 
 def test_a_number_may_name_a_run_and_what_cannot_be_found_is_left_to_hydra():
     check_values(OmegaConf.create({"name": 5, "net": {"_target_": "nowhere.Net", "width": "text"}}))
+
+
+def test_what_only_another_choice_takes_is_refused_with_the_way_out():
+    with pytest.raises(InputError, match=r"strategy.stem=1: Strategy takes no stem; leave it out by '~strategy.stem'"):
+        check(stem=1)
