@@ -13,6 +13,7 @@ from dgreid.export.provenance import RULES, selection_rule, withdrawn
 from dgreid.export.subject import Subject
 from dgreid.export.weights_file import WEIGHTS, can_be_built
 from dgreid.run.folder import of_the_machine
+from dgreid.run.protocols import told
 
 CARD = "model_card.md"
 METRICS = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
@@ -138,9 +139,15 @@ def _evaluation(subject: Subject, rows: Sequence[Mapping[str, Any]]) -> str:
             for row in rows
         ),
     ]
-    protocol = subject.record.get("protocol")
-    named = [f"Protocol: `{protocol}`."] if protocol else []
-    return " ".join([chosen, *named, *_conditions(subject)]) + "\n\n" + "\n".join(table)
+    return " ".join([chosen, *_protocol(subject), *_conditions(subject)]) + "\n\n" + "\n".join(table)
+
+
+def _protocol(subject: Subject) -> list[str]:
+    """Which protocol was followed, or in what it was not."""
+    followed = told(subject.record)
+    if followed["variant"]:
+        return [f"A variant of the protocol `{followed['protocol']}`: {'; '.join(followed['variant'])}."]
+    return [f"Protocol: `{followed['protocol']}`."] if followed["protocol"] else []
 
 
 def _conditions(subject: Subject) -> list[str]:

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dgreid.callbacks import RowsOfOneStep, StepTimes, TrainingProgress, UnfinishedEpoch
 from dgreid.data.domains.base import Domain
+from dgreid.data.domains.one_camera import OneCamera, cameras_of
 from dgreid.data.modules import DomainDataModule, MultiDomainDataModule
 from dgreid.data.transforms import TrainTransform
 from dgreid.errors import InputError
@@ -58,26 +59,38 @@ def build_domains(config: DictConfig, key: str) -> dict[str, Domain]:
 def build_data(
     config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]
 ) -> MultiDomainDataModule:
-    """A data module per source and target, joined."""
+    """A data module per source, or per camera of the sources, and per target, joined."""
     options = cast(dict[str, Any], OmegaConf.to_container(config.data, resolve=True))
     transform = TrainTransform(**options.pop("transform"))
 
-    def module(domain: Domain) -> DomainDataModule:
+    def module(domain: Domain, holdout: float = 0.0) -> DomainDataModule:
         return DomainDataModule(
             domain=domain,
             use=config.use,
             transform=transform,
             seed=config.seed,
-            holdout=float(config.holdout),
+            holdout=holdout,
             same_camera=config.metric.same_camera,
             **options,
         )
 
+    wholes = {name: module(domain, float(config.holdout)) for name, domain in sources.items()}
+    parts = None if config.get("split_by") is None else [camera for whole in wholes.values() for camera in split(whole)]
     return MultiDomainDataModule(
-        sources={name: module(domain) for name, domain in sources.items()},
+        sources=wholes if parts is None else {camera.name: module(camera) for camera in parts},
         targets={name: module(domain) for name, domain in targets.items()},
         workers=config.data.workers,
+        wholes=wholes,
     )
+
+
+def split(whole: DomainDataModule) -> list[OneCamera]:
+    """The cameras of a source, each with its images of the people who are not held out.
+
+    Raises:
+        InputError: the cameras cannot be trained on by themselves.
+    """
+    return cameras_of(whole.domain, whole.training_records(), whole.identities_per_batch)
 
 
 def build_net(config: DictConfig) -> nn.Module:

@@ -13,12 +13,13 @@ from dgreid.run.compose import conf_folder
 from dgreid.run.continuing import resume_mode
 from dgreid.run.folder import OPTIONS_OF_THE_MACHINE, flatten, of_the_machine
 from dgreid.run.load import read_run
+from dgreid.run.protocols import told
 from dgreid.run.trust import TARGET, entries
 
 PRESETS = ("protocol", "experiment")
 REBUILT = ("trainer", "logger")
 PLACES_OF_DOMAINS = ("data_root", "synthetic.folder")  # keys of the catalogue follow them
-KEPT = ("strategy", "protocol", "command")  # of the record: what was chosen and typed when the run was begun
+KEPT = ("strategy", "command")  # beside the protocol, of the record: what was chosen and typed when the run was begun
 
 
 def continued(config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
@@ -54,7 +55,7 @@ def continued(config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig,
     if "logger" in typed:
         stored.logger = _plain(config, "logger")  # another kind has other values
     stored.update(folder=str(folder), resume=config.resume)
-    return stored, {key: record[key] for key in KEPT if key in record}
+    return stored, {**{key: record[key] for key in KEPT if key in record}, **told(record)}
 
 
 def _is_typed(key: str, typed: Mapping[str, str], machine: set[str]) -> bool:

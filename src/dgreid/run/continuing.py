@@ -15,6 +15,7 @@ from dgreid.files import is_temporary, write_json
 from dgreid.run.checkpoints import last_good_checkpoint
 from dgreid.run.folder import CONFIG, RECORD, RESULT, difference, fingerprint, quoted, write_config
 from dgreid.run.folder_lock import LOCK
+from dgreid.run.protocols import variant_line
 from dgreid.run.results import SHOWN
 from dgreid.run.stored import plain_config, stored_json
 
@@ -109,9 +110,12 @@ def is_finished(folder: Path, config: Mapping[str, Any]) -> bool:
 def tell_result(folder: Path) -> None:
     """Prints the numbers of a finished run."""
     print(f"finished already: {folder}")
-    for row in stored_json(folder / RESULT).get("rows", []):
+    result = stored_json(folder / RESULT)
+    for row in result.get("rows", []):
         numbers = ", ".join(f"{shown} {100 * row[key]:.1f}" for key, shown in SHOWN.items() if key in row)
         print(f"  {row['target']}, {row['selection']} (step {row['step']}), {row['ranking']}: {numbers}")
+    if line := variant_line(result):
+        print(line)
 
 
 def _rank() -> int:

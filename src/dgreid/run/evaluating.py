@@ -25,6 +25,7 @@ from dgreid.run.folder import folder_suffix
 from dgreid.run.guards import check_leaks, check_workers, names
 from dgreid.run.load import NAMED_CHECKPOINTS, find_checkpoint, load_run, read_run
 from dgreid.run.open_set import Thresholds, stored_thresholds
+from dgreid.run.protocols import of_an_evaluation, variant_line
 from dgreid.run.released import (
     EVALUATIONS,
     as_for_a_file,
@@ -84,11 +85,10 @@ def _evaluate_run(config: DictConfig) -> None:
         for name in checkpoints
         for row in _score(trainer, folder, name, data, seen, scoring, thresholds, keep, trust)
     ]
-    protocol = record["protocol"] if list(targets) == names(of_the_run.target, "target") else None
     facts = {
         "run": str(folder), "fingerprint": record["fingerprint"], "sources": record["sources"],
         "targets": [target_record(name, domain) for name, domain in targets.items()], "seed": record["seed"],
-        "strategy": record["strategy"], "protocol": protocol, "use": record["use"],
+        "strategy": record["strategy"], **of_an_evaluation(record, of_the_run, config, targets), "use": record["use"],
         "weights": record["weights"], "preprocessing": {**record["preprocessing"], "flip_average": scoring.flip},
         "precision": {**record["precision"], "trainer": config.precision}, "environment": environment(),
         "command": task_overrides(), "metric": asdict(scoring),
@@ -129,6 +129,8 @@ def _write(output: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
     result = write_result(output, rows, rows[-1].rule, facts)
     write_lists_and_pictures(output, rows, rows[-1].rule)
     print_table(rows)
+    if line := variant_line(facts):
+        print(line)
     print(f"results:  {result}\npictures: {output / PICTURES}")
 
 

@@ -22,7 +22,7 @@ RECORD = "run.json"
 RESULT = "result.json"
 FORMAT = 1  # of both
 
-IN_THE_PATH = ("sources", "target", "use", "strategy", "seed", "name", "experiment", "protocol")
+IN_THE_PATH = ("sources", "target", "use", "split_by", "strategy", "seed", "name", "experiment", "protocol")
 # Where a run is computed and shown does not change what it is.
 OF_THE_MACHINE = (
     "data_root", "runs", "folder", "trust", "resume", "checkpoint_every", "plan", "logger", "hydra", "data.workers",
@@ -36,7 +36,8 @@ LENGTH = ("epochs", "trainer.max_steps")  # a run may be made longer when it is 
 def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> Path:
     """``runs/<name>/<sources>_to_<target>/<strategy>/seed<k>``, with a suffix where other values were overridden.
 
-    Protocols may differ in ``use`` alone, so ``_train+test`` follows the target's name where that is trained on.
+    Protocols may differ in ``use`` alone, so ``_train+test`` follows the target's name where that is trained on; and
+    ``_by_camera`` the sources' where they are split so.
 
     Args:
         config: the composed configuration.
@@ -47,7 +48,8 @@ def run_folder(config: DictConfig, overrides: Sequence[str], strategy: str) -> P
         return Path(config.folder)
     sources, targets = names(config.sources, "sources"), names(config.target, "target")
     use = "" if config.use == "train" else f"_{config.use}"
-    cell = _short(f"{'+'.join(sources)}_to_{'+'.join(targets)}{use}", 150)
+    split = "" if config.get("split_by") is None else f"_by_{config.split_by}"
+    cell = _short(f"{'+'.join(sources)}{split}_to_{'+'.join(targets)}{use}", 150)
     leaf = f"seed{config.seed}{folder_suffix(overrides)}"
     return Path(config.runs) / str(config.name) / cell / strategy / leaf
 

@@ -19,6 +19,7 @@ from dgreid.run.values import check_values
 
 RULES = ("last", "source", "oracle")
 USES = ("train", "train+test")
+SPLITS = ("camera",)
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 STYLES = ("loss_style", "memory_style")
 EXAMPLES = {"checkpoint": "last", "run": "runs/demo/.../seed0"}
@@ -53,6 +54,8 @@ def check_training(config: DictConfig) -> None:
     names(config.sources, "sources")
     names(config.target, "target")
     check_one_of("use", config.use, USES)
+    if config.get("split_by") is not None:
+        check_one_of("split_by", config.split_by, SPLITS)
     check_one_of("selection", config.selection, RULES)
     check_one_of("matmul_precision", config.matmul_precision, MATMUL_PRECISIONS)
     _positive_integer(config.epochs, "epochs")

@@ -187,7 +187,7 @@ def output_folder(config: DictConfig, report: WeightsReport, targets: Sequence[s
 def file_facts(loaded: ReleasedNet, config: DictConfig) -> dict[str, Any]:
     """What ``result.json`` says of the weights; what only a run knows is null."""
     report, module = loaded.report, loaded.module
-    unknown = dict.fromkeys(("run", "fingerprint", "sources", "seed", "strategy", "protocol", "use"))
+    unknown = dict.fromkeys(("run", "fingerprint", "sources", "seed", "strategy", "protocol", "variant", "use"))
     return {
         **unknown,
         "training": UNKNOWN_TRAINING,

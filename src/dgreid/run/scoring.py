@@ -213,7 +213,7 @@ def held_out_thresholds(
         return None
     content = read_checkpoint(checkpoint)
     module.load_state_dict(cast(dict[str, Any], content["state_dict"]))
-    metrics = embed(trainer, module, data.sources, sets, scoring)
+    metrics = embed(trainer, module, data.wholes, sets, scoring)
     if not trainer.is_global_zero:
         return None
     step = int(cast(int, content["global_step"]))

@@ -103,6 +103,9 @@ def stored_record(file: Path) -> dict[str, Any]:
     for key, kind in RECORDED.items():
         if key not in content or not isinstance(content[key], kind):
             raise InputError(f"{file} is damaged (no {key}, or another kind of value); {WAY_OUT}")
+    variant = content.get("variant") or []
+    if not isinstance(variant, list) or not all(isinstance(sentence, str) for sentence in variant):
+        raise InputError(f"{file} is damaged (variant is no list of sentences); {WAY_OUT}")
     known_domains(file, content["sources"])
     return content
 

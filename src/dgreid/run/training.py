@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -37,12 +36,14 @@ from dgreid.run.compose import task_overrides
 from dgreid.run.continued import continued
 from dgreid.run.continuing import check_folder, is_finished, resume_mode, take_up, tell_result
 from dgreid.run.environment import environment
-from dgreid.run.folder import FORMAT, fingerprint, make_folder, of_the_machine, quoted, run_folder
+from dgreid.run.failures import failure_noted
+from dgreid.run.folder import FORMAT, fingerprint, make_folder, quoted, run_folder
 from dgreid.run.folder_lock import alone_in, check_unused
 from dgreid.run.guards import check_leaks, check_start, check_training, names
 from dgreid.run.launching import EarlyReport
 from dgreid.run.planning import plan, wants_plan
 from dgreid.run.processes import batch_line, effective_batch, process_count
+from dgreid.run.protocols import deviations, variant_line
 from dgreid.run.results import Row, print_table, target_record, write_result
 from dgreid.run.scoring import (
     PICTURES,
@@ -87,27 +88,30 @@ def train(config: DictConfig) -> None:
     scoring = build_scoring(config)
     trainer = build_trainer(config, folder, list(targets))
     trainer.callbacks.insert(0, EarlyReport())  # type: ignore[attr-defined] # set by Lightning
-    facts = {**_facts(config, resolved, chosen, module), **kept, "targets": _target_records(targets)}
+    protocol = chosen.get("protocol")
+    followed = {"protocol": protocol, "variant": deviations(config, protocol, sources, targets)}
+    facts = {**_facts(config, resolved, chosen, module), **followed, **kept, "targets": _target_records(targets)}
     facts["batch"] = effective_batch(config, module.domains, trainer.world_size)
     about = (f"run folder: {folder}", batch_line(facts["batch"]), facts["weights"]["report"])
     rank_zero_info("\n".join(filter(None, (*about, *module.strategy.remarks()))))
     make_folder(folder)
     with alone_in(folder):
         resume_from = take_up(folder, resolved, mode, facts)
-        for logger in trainer.loggers:
-            logger.log_hyperparams(resolved)
-        _fit(trainer, module, data, resume_from, scoring)
-        facts.update(_costs(trainer))
-        facts["skipped_steps"] = module.non_finite.skipped
-        checkpoints = rule_checkpoints(folder, config, list(targets))
-        selected = checkpoints[config.selection, next(iter(targets))]
-        thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
-        rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
-        if trainer.is_global_zero:
-            mark_selected(selected)
-            facts["metric"] = asdict(scoring)
-            facts["open_set"] = None if thresholds is None else thresholds.record()
-            _finish(trainer, folder, rows, facts, config.selection)
+        with failure_noted(folder):
+            for logger in trainer.loggers:
+                logger.log_hyperparams(resolved)
+            _fit(trainer, module, data, resume_from, scoring)
+            facts.update(_costs(trainer))
+            facts["skipped_steps"] = module.non_finite.skipped
+            checkpoints = rule_checkpoints(folder, config, list(targets))
+            selected = checkpoints[config.selection, next(iter(targets))]
+            thresholds = held_out_thresholds(trainer, module, data, selected, scoring)
+            rows = score_rules(trainer, module, data, checkpoints, seen, scoring, thresholds)
+            if trainer.is_global_zero:
+                mark_selected(selected)
+                facts["metric"] = asdict(scoring)
+                facts["open_set"] = None if thresholds is None else thresholds.record()
+                _finish(trainer, folder, rows, facts, config.selection)
     leave()
 
 
@@ -116,6 +120,9 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     taking_part = [*names(config.sources, "sources"), *names(config.target, "target")]
     resolved["domain"] = {name: resolved["domain"][name] for name in taking_part}
+    resolved.pop("expected", None)  # the protocol's business, not what the run is
+    if resolved.get("split_by") is None:
+        resolved.pop("split_by", None)  # runs from before there was one stay the same
     if config.batch_statistics == "local":  # then their number is part of what the run is, and `auto` is not one
         nodes = config.trainer.get("num_nodes", 1)
         resolved["trainer"]["devices"] = process_count(config) // nodes
@@ -134,7 +141,6 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
         "format": FORMAT,
         "fingerprint": fingerprint(resolved),
         "strategy": choices.get("strategy"),
-        "protocol": protocol_name(choices.get("protocol"), config.holdout, task_overrides()),
         "use": config.use,
         "seed": config.seed,
         "sources": [info._asdict() for info in module.domains],
@@ -150,20 +156,6 @@ def _facts(config: DictConfig, resolved: dict[str, Any], choices: dict[str, str]
         "environment": environment(),
         "command": task_overrides(),
     }  # fmt: skip
-
-
-def protocol_name(protocol: str | None, holdout: float, overrides: Sequence[str]) -> str | None:
-    """The protocol's name, marked as a variant where what it says of data was overridden or identities are held out.
-
-    Args:
-        protocol: its file in ``conf/protocol``, if one was chosen.
-        holdout: share of the sources' identities that is not trained on.
-        overrides: what was typed, ``key=value`` each.
-    """
-    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    of_the_data = [key for key in keys if key.partition(".")[0] in ("sources", "target", "use", "domain", "synthetic")]
-    deviates = holdout > 0 or not all(map(of_the_machine, of_the_data))
-    return f"variant of {protocol}" if protocol and deviates else protocol
 
 
 def _weights(net: nn.Module) -> dict[str, Any]:
@@ -216,5 +208,7 @@ def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: di
     numbers = {f"{row.target}/{row.rule}/{name}": v for row in rows for name, v in row.result.summary().items()}
     publish(trainer.loggers, numbers, pictures)
     print_table(rows)
+    if line := variant_line(facts):
+        print(line)
     print(f"results:  {result}\npictures: {folder / PICTURES}")
     print(f"next:     python evaluate.py run={quoted(folder)} target=<another domain>")
