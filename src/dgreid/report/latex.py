@@ -15,6 +15,7 @@ def latex_report(tables: Sequence[Table]) -> str:
             r"\documentclass{article}",
             r"\usepackage[T1]{fontenc}",
             r"\usepackage[utf8]{inputenc}",
+            r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}",
             r"\usepackage{booktabs}",
             r"\usepackage{graphicx}",
             r"\usepackage[margin=1.5cm,landscape]{geometry}",
@@ -32,7 +33,7 @@ def latex_table(table: Table) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{latex(' '.join((table.title + '.', *table.text)))}}}",
+        rf"\caption{{{' '.join(map(latex, (table.title + '.', *table.text)))}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in table.columns)}}}",
         r"\toprule",

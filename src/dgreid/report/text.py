@@ -7,10 +7,14 @@ import re
 LONGEST = 300
 # What means something wherever it stands, underscores at the ends of words, and brackets that would make a link.
 MARKDOWN = re.compile(r"([\\`*<>|#~!&]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))")
+# Latin letters with accents, without the eight that LaTeX does not know by itself.
+ACCENTED = {chr(code) for code in range(0xC0, 0x17F)} - set("\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167")
+MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "→": r"$\to$", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    "[": "{[}", "*": "{*}",  # behind the end of a table's line they would be its option
 }  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "|", "%", "\t", "\r", "\n")
 
@@ -27,8 +31,9 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """As LaTeX that shows these very signs; those that no standard font has become ``?``."""
-    return "".join(LATEX.get(sign, sign if sign.isascii() or sign.isalpha() else "?") for sign in plain(text))
+    """As LaTeX that shows these very signs; those that fonts for European languages lack become ``?``."""
+    shown = "".join(LATEX.get(sign, sign if sign.isascii() or sign in ACCENTED else "?") for sign in plain(text))
+    return MINUS.sub("$-$", shown)
 
 
 def table_value(text: str) -> str:
