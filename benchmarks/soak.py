@@ -150,7 +150,7 @@ def watched(run: subprocess.Popen[bytes], seconds: float) -> dict[str, list[list
         try:
             process = psutil.Process(run.pid)
             workers = process.children()
-            if len(workers) == 3:
+            if len(workers) == 3:  # in an evaluation there are others beside them
                 samples["main"].append([sample(process)])
                 samples["workers"].append([sample(worker) for worker in workers])
         except psutil.Error:  # one has just ended

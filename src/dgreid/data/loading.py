@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -17,33 +17,40 @@ ANSWER_WITHIN = 150.0  # seconds that a batch may take before it is asked for on
 
 
 class BoundedLoader(DataLoader[ReIDBatch]):
-    """A loader that waits for its processes for some minutes, not for ever.
+    """A loader that waits for its processes for some minutes, not for ever, and keeps them no longer than it must.
 
-    One that finds no shared memory, or stands still because it was forked at a bad moment, would never answer. It is asked
-    twice, since a run that was suspended meanwhile has waited for nothing.
+    One that finds no shared memory, or stands still because it was forked at a bad moment, would never answer. It is
+    asked twice, since a run that was suspended meanwhile has waited for nothing.
     """
 
     def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch promises a class of its own
         batches = super().__iter__()
-        asked_again = False
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
+        left = len(self.sampler) if isinstance(self.sampler, Sized) else -1
+        while left:
+            batch = _next_within_bounds(batches)
+            if batch is None:
                 return
-            except RuntimeError as error:
-                if not is_overdue(error):
-                    raise
-                if asked_again:
-                    end_loading_processes()
-                    raise
-                asked_again = True
-                continue
-            asked_again = False
+            left -= 1
+            if left == 0:  # who takes a known number of batches never asks for one more, and would keep the processes
+                del batches
             yield batch
 
 
-def end_loading_processes() -> None:
+def _next_within_bounds(batches: Iterator[ReIDBatch]) -> ReIDBatch | None:
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        if not is_overdue(error):
+            raise
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        if is_overdue(error):
+            _end_loading_processes()
+        raise
+
+
+def _end_loading_processes() -> None:
     """Ends the processes that this one started to load, also those that stand still: nothing may wait for them."""
     for process in multiprocessing.active_children():
         process.kill()

@@ -1,9 +1,12 @@
 """Shards cover the images, and workers are shared out."""
 
+import multiprocessing
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from own_process import in_own_process
 from torch.utils.data import Dataset
 
 from dgreid.data.loading import ShardBatches, batch_loader, share_workers
@@ -57,3 +60,16 @@ def test_items_come_in_order_and_leave_torch_s_generator_alone(workers):
     state = torch.get_rng_state()
     assert [item.tolist() for item in loader] == [[1, 4], [9], [16, 25, 36]]
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def processes_left(taken):
+    batches = iter(batch_loader(Squares(), [[1], [2], [3]], workers=2))
+    for _ in range(taken):
+        next(batches)
+    return len(multiprocessing.active_children())
+
+
+def test_who_counts_batches_is_left_with_no_processes():
+    """As Lightning does, which would keep those of an evaluation through the next epochs."""
+    assert in_own_process(processes_left, 2) == 2
+    assert in_own_process(processes_left, 3) == 0
