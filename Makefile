@@ -8,21 +8,24 @@ DEMO := runs/demo/synthetic_plaza+synthetic_station+synthetic_campus_to_syntheti
 RUN := $(VENV)/bin/python
 # Newer than pyproject.toml and constraints.txt: what they ask for is installed.
 INSTALLED := $(VENV)/.dgreid-installed
+TABLE = $(RUN) -m dgreid.benchmark $(@:benchmark-%=%) $(if $(DRY),--dry) $(BENCH)
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo docs test test-all test-fuzz test-faults test-soak lint format data-check bench-data \
-  bench-train bench-eval bench-rerank bench-search benchmark-synthetic golden clean
+  bench-train bench-eval bench-rerank bench-search \
+  benchmark-synthetic benchmark-m3l benchmark-il benchmark-p2 benchmark-p3 golden clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12     interpreter that makes the virtual environment ($(PYTHON))"
 	@echo "  VENV=\"\$$VIRTUAL_ENV\"   virtual environment to use, made if there is none ($(VENV))"
 	@echo "  DOMAINS=\"name name\"   what data-check looks at (all)"
 	@echo "  EXAMPLES=2000         inputs that test-fuzz tries of each kind ($(EXAMPLES))"
 	@echo "  KILLS=50              interruptions that test-faults makes (50)"
-	@echo "  BENCH=\"--size ...\"   options of bench-eval, bench-rerank and bench-search (none)"
+	@echo "  BENCH=\"--size ...\"   options of bench-eval, bench-rerank, bench-search and benchmark-* (none)"
+	@echo "  DRY=1                 benchmark-*: train nothing, say what it would take"
 	@echo "  DGREID_DATA=/data     environment variable: the folder that holds the data sets (data)"
 
 install: $(INSTALLED) ## make .venv if there is none and install into it (about 7 GB); again: nothing
@@ -101,8 +104,20 @@ bench-search: $(INSTALLED) ## recall, speed, size of faiss's indexes over a mill
 test-soak: $(INSTALLED) ## does a long run stay as it began: memory, files, processes of all methods (SOAK=20 minutes)
 	@$(RUN) benchmarks/soak.py --minutes $(or $(SOAK),20)
 
-benchmark-synthetic: $(INSTALLED) ## compare all methods on the synthetic domains; Ctrl-C stops, again goes on (90 minutes)
-	@$(RUN) benchmarks/synthetic.py
+benchmark-synthetic: $(INSTALLED) ## five methods x four drawn targets x three seeds; Ctrl-C stops, again goes on (70 minutes)
+	@$(TABLE)
+
+benchmark-m3l: $(INSTALLED) ## M3L's leave-one-out table on real data; DRY=1: what is missing, hours and memory
+	@$(TABLE)
+
+benchmark-il: $(INSTALLED) ## IL's leave-one-out table on real data; DRY=1 likewise
+	@$(TABLE)
+
+benchmark-p2: $(INSTALLED) ## Protocol-2's table on real data, without DukeMTMC; DRY=1 likewise
+	@$(TABLE)
+
+benchmark-p3: $(INSTALLED) ## Protocol-3's table on real data, without DukeMTMC; DRY=1 likewise
+	@$(TABLE)
 
 golden: $(INSTALLED) ## rewrite the golden traces; a change of the numbers then shows in the diff
 	@$(RUN) tests/integration/golden.py

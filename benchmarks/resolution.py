@@ -2,13 +2,18 @@
 
 All of it speaks of further seeds on the very same images and targets. What other domains would have shown is another
 question, which no number of seeds answers.
+
+    python benchmarks/resolution.py runs/benchmark_synthetic    what the seeds of these runs resolve
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from scipy.stats import t as students_t
@@ -115,3 +120,32 @@ def difference(scores: Scores, method: str, base: str, targets: tuple[str, ...])
             if repeated:
                 variance += statistics.variance(values) / len(values) / len(targets) ** 2
     return Difference(value, math.sqrt(variance) if repeated else None)
+
+
+def scores_of(runs: Path, metric: str) -> Scores:
+    """Of all finished runs below a folder, in points of a hundred; a method is its folder and what was typed for it."""
+    scores = {}
+    for file in sorted(runs.rglob("seed*/result.json")):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        method = file.parent.parent.name + file.parent.name.removeprefix(f"seed{result['seed']}")
+        scores |= {(method, target, result["seed"]): 100 * row[metric] for target, row in result["summary"].items()}
+    return scores
+
+
+def main(runs: Path) -> None:
+    print("| smallest difference at 5 % | s.d. of a run | d.f. | on one target | on their mean |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for metric in ("mAP", "rank1"):
+        scores = scores_of(runs, metric)
+        if not scores:
+            sys.exit(f"{runs}: no finished run in it")
+        seeds, targets = (len({key[part] for key in scores}) for part in (2, 1))
+        spreads = {"runs as they are": within_cells(scores), "paired by target and seed": within_pairs(scores)}
+        for name, spread in spreads.items():
+            if spread is not None:
+                one, mean = (smallest_difference(spread, number) for number in (seeds, seeds * targets))
+                print(f"| {metric}, {name} | {spread.deviation:.2f} | {spread.degrees} | {one:.1f} | {mean:.1f} |")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

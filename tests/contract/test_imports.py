@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "export": BELOW_RUN | {"run"},
     "search": BELOW_RUN | {"run"},
     "testing": BELOW_RUN | {"run"},
-    "commands": BELOW_RUN | {"run", "export", "search", "report"},
+    "benchmark": BELOW_RUN | {"run"},
+    "commands": BELOW_RUN | {"run", "export", "search", "report", "benchmark"},
 }
 COMMANDS = ("train.py", "evaluate.py")  # and every __main__.py
 

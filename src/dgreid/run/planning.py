@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -43,6 +43,22 @@ def wants_plan(config: DictConfig) -> bool:
     return config.plan
 
 
+class Measured(NamedTuple):
+    """What three steps took.
+
+    Attributes:
+        data: that was trained on.
+        module: net and strategy.
+        trainer: that trained.
+        meter: seconds and memory.
+    """
+
+    data: MultiDomainDataModule
+    module: ReIDModule
+    trainer: lightning.Trainer
+    meter: StepMeter
+
+
 def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]) -> None:
     """Builds what training builds, trains three steps, and prints what they took. No run folder is read or written.
 
@@ -54,6 +70,16 @@ def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str
     Raises:
         InputError: what training would refuse, or too little memory for a step.
     """
+    data, module, trainer, meter = measure(config, sources, targets)
+    if trainer.is_global_zero:
+        advice = savings(config, module.strategy, this_machine(meter.device, trainer.world_size), meter.waiting)
+        rows = [*_what(config, module, data), *_costs(config, meter), _not_in_the_hours(config, data, meter)]
+        print_plan(rows, list(advice))
+    leave()
+
+
+def measure(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]) -> Measured:
+    """The three steps of :func:`plan`, which takes the same and raises the same."""
     set_precision(config)
     data = build_data(config, sources, targets)
     data.setup("fit")
@@ -67,11 +93,7 @@ def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str
         trainer.fit(module, datamodule=data)
     except torch.OutOfMemoryError as error:
         raise InputError(_too_large(config, module, trainer, meter)) from error
-    if trainer.is_global_zero:
-        advice = savings(config, module.strategy, this_machine(meter.device, trainer.world_size), meter.waiting)
-        rows = [*_what(config, module, data), *_costs(config, meter), _not_in_the_hours(config, data, meter)]
-        print_plan(rows, list(advice))
-    leave()
+    return Measured(data, module, trainer, meter)
 
 
 def build_planning_trainer(config: DictConfig) -> lightning.Trainer:

@@ -12,6 +12,7 @@ from rich.table import Table
 from dgreid.run.cells import Cell, summary
 
 WORDS = {"done": "done", "failed": "failed", "running": "failed", "stopped": "stopped", "planned": "not run"}
+ALWAYS = ("protocol=", "strategy=", "seed=")
 KILLED = "its process ended without a word, perhaps because memory ran out"
 
 
@@ -54,9 +55,10 @@ def print_cell(cell: Cell, planned: Sequence[Cell]) -> None:
 
 
 def short_names(cells: Sequence[Cell]) -> list[str]:
-    """Of each job what was typed for it and not for all; of a single job, its folder's name."""
+    """Of each job what was typed for it and not for all, and always what a cell of a table is called by."""
     common = set.intersection(*(set(cell.overrides) for cell in cells)) if cells else set()
+    shared = {typed for typed in common if not typed.startswith(ALWAYS)}
     return [
-        " ".join(typed for typed in cell.overrides if typed not in common) or Path(cell.folder or str(cell.number)).name
+        " ".join(typed for typed in cell.overrides if typed not in shared) or Path(cell.folder or str(cell.number)).name
         for cell in cells
     ]

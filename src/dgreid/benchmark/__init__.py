@@ -1,0 +1,1 @@
+"""Whole tables from one command: ``python -m dgreid.benchmark p3``."""
