@@ -28,6 +28,7 @@ RECORDED: Mapping[str, type | tuple[type, ...]] = {
     "sources": list, "weights": dict, "preprocessing": dict, "precision": dict, "environment": dict, "fingerprint": str,
     "strategy": (str, type(None)), "protocol": (str, type(None)), "use": str, "seed": int,
 }  # fmt: skip
+RECORDED_LATER: Mapping[str, type | tuple[type, ...]] = {"variant": (list, type(None)), "versions": dict}
 WAY_OUT = "restore it from a backup, or copy the run again"
 
 
@@ -100,12 +101,10 @@ def stored_record(file: Path) -> dict[str, Any]:
         InputError: it is damaged, or no run's.
     """
     content = stored_json(file)
-    for key, kind in RECORDED.items():
+    newer = {key: kind for key, kind in RECORDED_LATER.items() if key in content}
+    for key, kind in {**RECORDED, **newer}.items():
         if key not in content or not isinstance(content[key], kind):
             raise InputError(f"{file} is damaged (no {key}, or another kind of value); {WAY_OUT}")
-    variant = content.get("variant") or []
-    if not isinstance(variant, list) or not all(isinstance(sentence, str) for sentence in variant):
-        raise InputError(f"{file} is damaged (variant is no list of sentences); {WAY_OUT}")
     known_domains(file, content["sources"])
     return content
 
