@@ -24,6 +24,7 @@ USAGE = """Tables from finished runs; from one command to the paper's table.
   python -m dgreid.report diff RUN OTHER             how two runs differ, in what they are and in what they score
   python -m dgreid.report status runs/m3l            done, running, failed, interrupted and missing cells of a sweep
 """
+SHOWN = ("Results", "Against")  # on the terminal; the files have all tables
 KEY_VALUE = re.compile(r"(baseline|output|formats|resamples|unit|seed)=(.*)")
 
 
@@ -68,8 +69,8 @@ def _report(words: Sequence[str]) -> None:
         check_writable(given.output, formats, given.overwrite)
     runs = [read_run(folder) for folder in run_folders(given.runs)]
     report = make_report(runs, given.baseline, _resampling(given))
-    shown = [tables[:2] for tables in report.tables]
-    print(markdown_report([table for tables in shown for table in tables]), end="")
+    shown = [table for tables in report.tables for table in tables if table.title.startswith(SHOWN)]
+    print(markdown_report(shown), end="")
     if report.unfinished:
         print(f"\n{report.unfinished} runs have no result yet and are left out")
     if given.output is not None:

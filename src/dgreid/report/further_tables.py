@@ -14,6 +14,7 @@ from dgreid.report.spread import Spread, by_seed, shared, spread
 from dgreid.report.table import EMPTY, Cell, Column, Line, Table
 
 RULES = ("last", "source", "oracle")
+LARGEST_COUNT = 1_000_000  # of identities or images in a batch
 NARROW = {
     "queries": "one seed: the interval is over queries alone, and other seeds may differ by more",
     "seeds": "queries could not be paired: the interval is over seeds alone",
@@ -141,8 +142,12 @@ def images_seen(run: Run) -> float | None:
     if of_a_step is None:
         data = run.config.get("data", {})
         each = data.get("identities_per_batch"), data.get("images_per_identity"), len(run.sources)
-        of_a_step = each[0] * each[1] * each[2] if all(isinstance(number, int) for number in each) else None
+        of_a_step = each[0] * each[1] * each[2] if all(map(_is_count, each)) else None
     return None if steps is None or not isinstance(of_a_step, int) else steps * of_a_step
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < LARGEST_COUNT
 
 
 def _difference(row: Row, baseline: Row, place: Place, sheet: Sheet, resampling: Resampling) -> Cell:

@@ -22,6 +22,8 @@ from dgreid.run.stored import WAY_OUT, plain_config, stored_json
 
 METRICS = {"mAP": "mAP", "rank1": "Rank-1"}
 LARGEST_LIST = 256 * 2**20  # bytes; MSMT17's 11,659 queries take about 1.5 MB
+LARGEST_NUMBER = 1e18
+NUMBERS = ("parameters", "steps", "training_seconds")
 VARIANT = "variant of "  # how older results say it
 
 
@@ -193,8 +195,10 @@ def _queries(rows: Sequence[Sequence[str]]) -> Queries:
 
 
 def _check_config(file: Path, config: Mapping[str, Any]) -> None:
-    for key, kinds in {"seed": int, "sources": (str, list), "target": (str, list), "strategy": dict}.items():
-        if not isinstance(config.get(key), kinds):  # type: ignore[arg-type] # a class, or several
+    kinds = {"seed": int, "sources": (str, list), "target": (str, list), "strategy": dict}
+    also = {key: dict for key in ("data", "trainer") if key in config}
+    for key, kind in (kinds | also).items():
+        if not isinstance(config.get(key), kind):  # type: ignore[arg-type] # a class, or several
             raise InputError(f"{file} is no run's configuration (no {key}, or another kind of value); {WAY_OUT}")
 
 
@@ -202,13 +206,34 @@ def _check_record(file: Path, record: Mapping[str, Any], scored: bool) -> None:
     """Refuses values of other kinds than a run writes, so that nothing behind has to ask again."""
     kinds: dict[str, Any] = {
         "weights": dict, "environment": dict, "targets": list, "batch": dict, "peak_memory_bytes": dict,
-        "parameters": int, "steps": int, "training_seconds": (int, float), "variant": (list, type(None)),
+        "variant": (list, type(None)),
     }  # fmt: skip
     wrong = [key for key, kind in kinds.items() if key in record and not isinstance(record[key], kind)]
+    wrong += [key for key in NUMBERS if key in record and not _is_number(record[key])]
+    if "targets" not in wrong and not all(map(_is_target, record.get("targets", ()))):
+        wrong.append("targets")
+    for key in {"batch", "peak_memory_bytes"} & record.keys() - set(wrong):
+        if not all(map(_is_number_or_text, record[key].values())):
+            wrong.append(key)
     if scored and not (isinstance(record.get("rows"), list) and all(map(_is_row, record["rows"]))):
         wrong.append("rows")
     if wrong:
         raise InputError(f"{file} is damaged (another kind of value: {', '.join(wrong)}); {WAY_OUT}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= LARGEST_NUMBER
+
+
+def _is_number_or_text(value: Any) -> bool:
+    return isinstance(value, str) or _is_number(value)
+
+
+def _is_target(target: Any) -> bool:
+    """Whether it names a domain; what is told of its lists may be missing."""
+    if not isinstance(target, dict) or not isinstance(target.get("name"), str):
+        return False
+    return all(isinstance(target.get(subset, {}), dict) for subset in ("query", "gallery"))
 
 
 def _is_row(row: Any) -> bool:

@@ -49,7 +49,7 @@ def state_of(run: Run) -> Told:
         try:
             check_unused(run.folder)
         except InputError as error:
-            return Told("running", str(error).partition(" is in use by ")[2].partition(",")[0])
+            return Told("running", str(error).partition(" is in use by ")[2].partition(", and ")[0])
     if (run.folder / FAILED).is_file():
         return Told("failed", str(stored_json(run.folder / FAILED).get("message", "")))
     if run.scored:
