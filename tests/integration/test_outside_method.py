@@ -137,6 +137,15 @@ def test_it_keeps_the_contract(work):
     assert [outcome.check for outcome in outcomes] == listed
 
 
+def test_a_data_set_beside_it_joins_the_catalogue(tmp_path):
+    (tmp_path / "domain").mkdir()
+    text = (ROOT / "conf" / "domain" / "folder.yaml").read_text()
+    (tmp_path / "domain" / "mine.yaml").write_text(text.replace("\nfolder:", "\nmine:"))
+    words = [f"hydra.searchpath=[file://{tmp_path}]", "sources=[mine]", "target=market1501", "domain=[catalogue,mine]"]
+    assert "'domain=[catalogue,mine]'" in (ROOT / PAGE).read_text()
+    assert {"mine", "folder", "market1501"} <= set(composed(words).domain)
+
+
 def test_the_method_is_about_forty_lines():
     (code, _) = code_blocks(PAGE, "python")
     assert 35 <= len(code.splitlines()) <= 48
