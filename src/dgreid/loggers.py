@@ -6,12 +6,13 @@ Each function returns the loggers of one option of the config group ``logger``.
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
+import socket
 import ssl
 import urllib.error
 import urllib.request
-import uuid
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from dgreid.errors import InputError
 from dgreid.files import write_atomically
 
 SECONDS_TO_ANSWER = 5
+LONGEST_TAG = 64  # of wandb's
 
 
 class MetricsTable(Logger):
@@ -88,7 +90,7 @@ class MetricsTable(Logger):
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a ``metrics.csv``, by column."""
+    """The rows of a CSV file with a header, such as ``metrics.csv``, by column."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -117,7 +119,12 @@ def with_tensorboard(folder: Path) -> list[Logger]:
 
 
 def with_wandb(
-    folder: Path, project: str = "dgreid", entity: str | None = None, mode: str | None = None
+    folder: Path,
+    project: str = "dgreid",
+    entity: str | None = None,
+    mode: str | None = None,
+    group: str | None = None,
+    job_type: str = "train",
 ) -> list[Logger]:
     """``logger=wandb``: online if there is a key and the server answers, else offline with one line saying so.
 
@@ -126,46 +133,86 @@ def with_wandb(
         project: wandb project.
         entity: wandb user or team; None: the key's own.
         mode: ``online``, ``offline`` or ``disabled``; None: chosen by whether there is a key.
+        group: what runs belong together by; None: none.
+        job_type: ``train`` or ``eval``.
     """
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if _has_wandb_key() else "offline")
     reason = "no key or offline mode"
     if mode == "online" and (problem := _unreachable()):  # wandb itself would try for minutes, then end the run
         mode, reason = "offline", problem
     if mode == "offline":
-        rank_zero_info(f"wandb: {reason}; this run is kept in {folder}/wandb, `wandb sync` uploads it later")
+        rank_zero_info(f"wandb: {reason}; later: wandb sync {folder}/wandb/offline-run-*")
     # wandb would stage copies of tables and pictures in the home folder otherwise.
     _set_unless_chosen("WANDB_DATA_DIR", str(folder))
     _set_unless_chosen("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
     name = "/".join(Path(folder).parts[-4:])
     logger = WandbLogger(
         name=name, save_dir=str(folder), project=project, entity=entity, id=_wandb_id(folder, name), resume="allow",
-        log_model=False, mode=mode, group=str(Path(folder).parent.parent.name), tags=[Path(folder).parent.name],
+        log_model=False, mode=mode, group=group, job_type=job_type,
     )  # fmt: skip
     return [MetricsTable(folder), logger]
 
 
 def _wandb_id(folder: Path, name: str) -> str:
-    """The id that the run in this folder has at wandb, or a new one: a cell repeated elsewhere is another run."""
+    """The id of the run in this folder at wandb, the same whenever it goes on: a cell elsewhere is another run."""
     for kept in sorted(Path(folder, "wandb").glob("*run-*")):
         if found := re.fullmatch(r"(?:offline-)?run-\d{8}_\d{6}-(.+)", kept.name):
-            return found[1]
-    return f"{name.replace('/', '-')[-100:]}-{uuid.uuid4().hex[:8]}"
+            return found[1]  # also where the folder was moved, or is on a disk of several machines
+    place = f"{socket.gethostname()}:{Path(folder).absolute()}"
+    return f"{name.replace('/', '-')[-100:]}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def publish(loggers: Sequence[Logger], summary: Mapping[str, float], pictures: Sequence[Path]) -> None:
-    """Hands results and pictures to wandb, if it is among the loggers; curves are there already.
+def introduce(loggers: Sequence[Logger], config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Tells loggers of a run before it begins.
+
+    Args:
+        loggers: the trainer's.
+        config: the whole configuration, as plain values.
+        facts: of ``run.json``. What dashboards group by goes to wandb's configuration as ``run.<name>``, and with the
+            seed into tags.
+    """
+    about = {key: facts.get(key) for key in ("protocol", "strategy", "seed", "variant", "fingerprint")}
+    about["target"] = "+".join(target["name"] for target in facts["targets"])
+    about["sources"] = "+".join(source["name"] for source in facts.get("sources") or ())
+    tags = [f"{key}={about[key]}" for key in ("protocol", "strategy", "target", "seed") if about[key] is not None]
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and not rank_zero_only.rank:  # type: ignore[attr-defined] # by Lightning
+            logger.experiment.config.update({"run": about}, allow_val_change=True)
+            logger.experiment.tags = tuple(tag[:LONGEST_TAG] for tag in tags)
+        logger.log_hyperparams(dict(config))
+
+
+def publish(
+    loggers: Sequence[Logger], summary: Mapping[str, float], pictures: Sequence[Path], tables: Sequence[Path] = ()
+) -> None:
+    """Hands results, pictures and tables to wandb, if it is among the loggers; curves are there already.
 
     Args:
         loggers: the trainer's.
         summary: plain numbers by name; wandb's own summary keys are nested and would not sort.
         pictures: PNG files.
+        tables: CSV files with a header.
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.summary.update(dict(summary))
             for path in pictures:  # a panel each: wandb shows pictures of one panel at one size
                 logger.log_image(f"pictures/{path.stem}", [str(path)])
+            for path in tables:
+                rows = read_metrics(path)
+                columns = {name: _numbers([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+                logger.log_table(
+                    f"tables/{path.stem}", list(columns), [*map(list, zip(*columns.values(), strict=True))]
+                )
             logger.experiment.finish()
+
+
+def _numbers(column: list[str]) -> list[Any]:
+    """A column as numbers if all of it are, since tables sort texts otherwise."""
+    try:
+        return [float(text) if text else None for text in column]
+    except ValueError:
+        return list(column)
 
 
 _OWN_PLACES: dict[str, str] = {}

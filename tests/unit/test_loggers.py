@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import threading
@@ -10,7 +11,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from dgreid.loggers import MetricsTable, csv_only, nothing, publish, read_metrics, with_tensorboard, with_wandb
+from dgreid.loggers import (
+    MetricsTable,
+    csv_only,
+    introduce,
+    nothing,
+    publish,
+    read_metrics,
+    with_tensorboard,
+    with_wandb,
+)
 
 
 def table(folder, *rows):
@@ -104,8 +114,8 @@ class TestWandb:
             assert with_wandb(tmp_path, mode=mode)[1]._wandb_init["mode"] == "offline"
         (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("wandb: ")]
         assert f"{os.environ['WANDB_BASE_URL']} cannot be reached (" in line
-        assert "Connection refused); this run is kept in" in line
-        assert line.endswith("`wandb sync` uploads it later")
+        assert "Connection refused); later" in line
+        assert line.endswith(f"later: wandb sync {tmp_path}/wandb/offline-run-*")
 
     def test_a_cell_repeated_elsewhere_is_another_run(self, tmp_path):
         folders = [tmp_path / machine / "demo" / "a_to_b" / "fb" / "seed0" for machine in ("mine", "yours")]
@@ -114,6 +124,7 @@ class TestWandb:
         mine, yours = (with_wandb(folder)[1]._wandb_init for folder in folders)
         assert mine["name"] == yours["name"]
         assert mine["id"] != yours["id"]
+        assert with_wandb(folders[0])[1]._wandb_init["id"] == mine["id"]
 
     def test_each_run_of_a_sweep_keeps_its_own_files_where_the_user_chose_no_place(self, tmp_path, monkeypatch):
         monkeypatch.setenv("WANDB_CACHE_DIR", "/chosen")
@@ -130,17 +141,30 @@ class TestWandb:
         folder = tmp_path / "run"
         folder.mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / "cmc.png")
-        loggers = with_wandb(folder, mode="offline")
+        (tmp_path / "queries.csv").write_text("query,AP\n0001_c1.jpg,0.5\n0002_c2.jpg,0.25\n")
+        loggers = with_wandb(folder, mode="offline", group="demo")
+        facts = {"protocol": "a/to_night", "strategy": "fb", "seed": 3, "targets": [{"name": "night"}],
+                 "sources": [{"name": "day"}, {"name": "dusk"}], "variant": []}  # fmt: skip
+        introduce(loggers, {"optim": {"lr": 0.1}}, facts)
         experiment = loggers[1].experiment
+        assert experiment.tags == ("protocol=a/to_night", "strategy=fb", "target=night", "seed=3")
+        assert (experiment.group, experiment.job_type) == ("demo", "train")
+        about = {"protocol": "a/to_night", "strategy": "fb", "seed": 3, "target": "night", "sources": "day+dusk"}
+        assert about.items() <= dict(experiment.config["run"]).items()
+        assert experiment.config["optim"] == {"lr": 0.1}
         loggers[1].log_metrics({"loss": 2.0}, 0)
         summary, finish = {}, experiment.finish
         monkeypatch.setattr(experiment, "finish", lambda: (summary.update(dict(experiment.summary)), finish()))
-        publish(loggers, {"night/last/mAP": 0.5}, [tmp_path / "cmc.png"])
+        publish(loggers, {"last/night/mAP": 0.5}, [tmp_path / "cmc.png"], [tmp_path / "queries.csv"])
         assert with_wandb(folder, mode="offline")[1]._wandb_init["id"] == loggers[1]._wandb_init["id"]
-        assert summary["night/last/mAP"] == 0.5
+        assert summary["last/night/mAP"] == 0.5
         kept = [path for path in (folder / "wandb").rglob("*") if path.is_file()]
         assert any(path.suffix == ".wandb" for path in kept)
         assert any(path.suffix == ".png" for path in kept)
+        (table,) = [path for path in kept if path.name.endswith(".table.json")]
+        content = json.loads(table.read_text())
+        assert content["columns"] == ["query", "AP"]
+        assert content["data"] == [["0001_c1.jpg", 0.5], ["0002_c2.jpg", 0.25]]
         assert not (tmp_path / "home" / "wandb").exists()
 
 

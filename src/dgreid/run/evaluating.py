@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as lightning
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -17,6 +18,7 @@ from dgreid.data.modules import MultiDomainDataModule
 from dgreid.errors import InputError
 from dgreid.evaluation.scoring import Scoring
 from dgreid.files import require_within
+from dgreid.loggers import introduce, publish
 from dgreid.run.build import build_data, build_domains, build_scoring, set_precision
 from dgreid.run.compose import task_overrides
 from dgreid.run.embeddings import Keep, export_to
@@ -35,7 +37,7 @@ from dgreid.run.released import (
     output_folder,
     said_by_the_file,
 )
-from dgreid.run.results import Row, print_table, target_record, versions, write_result
+from dgreid.run.results import Row, print_table, summary_keys, target_record, versions, write_result
 from dgreid.run.scoring import PICTURES, score_targets, write_lists_and_pictures
 from dgreid.run.trust import trusted_modules
 
@@ -95,7 +97,8 @@ def _evaluate_run(config: DictConfig) -> None:
         "command": task_overrides(), "metric": asdict(scoring),
         "open_set": None if thresholds is None else thresholds.record(),
     }  # fmt: skip
-    _write(output, rows, facts)
+    config.name = of_the_run.name
+    _write(config, output, rows, facts)
 
 
 def _evaluate_file(config: DictConfig) -> None:
@@ -123,13 +126,18 @@ def _evaluate_file(config: DictConfig) -> None:
         "command": task_overrides(),
         "metric": asdict(scoring),
     }
-    _write(output, [row._replace(step=None, seen=None) for row in scored], facts)
+    _write(config, output, [row._replace(step=None, seen=None) for row in scored], facts)
 
 
-def _write(output: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
-    """Lists, pictures and ``result.json`` in a folder, the table on the terminal."""
+def _write(config: DictConfig, output: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
+    """Lists, pictures and ``result.json`` in a folder and to loggers, the table on the terminal."""
     result = write_result(output, rows, rows[-1].rule, facts)
-    write_lists_and_pictures(output, rows, rows[-1].rule)
+    pictures = write_lists_and_pictures(output, rows, rows[-1].rule)
+    if "job_type" in config.logger:
+        config.logger.job_type = "eval"
+    loggers = instantiate(config.logger, folder=output)
+    introduce(loggers, cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), facts)
+    publish(loggers, summary_keys(rows), pictures, sorted(output.glob("queries*.csv")))
     print_table(rows)
     if line := variant_line(facts):
         print(line)

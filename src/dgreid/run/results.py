@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -95,6 +96,22 @@ def write_result(folder: Path, rows: Sequence[Row], selection: str, facts: Mappi
         **facts,
     }
     return write_json(folder / RESULT, content)
+
+
+def summary_keys(rows: Sequence[Row]) -> dict[str, float]:
+    """The rows as single numbers, for dashboards: ``<rule>/<target>/<metric>``, and ``<rule>/<metric>`` on average.
+
+    A further ranking stands after the rule: ``last re-ranked/...``.
+    """
+    found: dict[str, float] = {}
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        rule = row.rule if row.ranking == COSINE else f"{row.rule} {row.ranking}"
+        for metric, value in row.result.summary().items():
+            found[f"{rule}/{row.target}/{metric}"] = value
+            if metric in SHOWN:
+                values.setdefault(f"{rule}/{metric}", []).append(value)
+    return {**found, **{key: statistics.fmean(several) for key, several in values.items()}}
 
 
 def print_table(rows: Sequence[Row]) -> None:

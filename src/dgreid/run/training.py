@@ -20,7 +20,7 @@ from dgreid.data.modules import MultiDomainDataModule
 from dgreid.distributed import leave
 from dgreid.evaluation.figures import training_curves
 from dgreid.evaluation.scoring import Scoring
-from dgreid.loggers import publish, read_metrics
+from dgreid.loggers import introduce, publish, read_metrics
 from dgreid.module import ReIDModule
 from dgreid.nets.state_hash import state_sha256
 from dgreid.run.build import (
@@ -44,7 +44,7 @@ from dgreid.run.launching import EarlyReport
 from dgreid.run.planning import plan, wants_plan
 from dgreid.run.processes import batch_line, effective_batch, process_count
 from dgreid.run.protocols import deviations, variant_line
-from dgreid.run.results import Row, print_table, target_record, versions, write_result
+from dgreid.run.results import Row, print_table, summary_keys, target_record, versions, write_result
 from dgreid.run.scoring import (
     PICTURES,
     held_out_thresholds,
@@ -99,8 +99,7 @@ def train(config: DictConfig) -> None:
     with alone_in(folder):
         resume_from = take_up(folder, resolved, mode, facts)
         with failure_noted(folder):
-            for logger in trainer.loggers:
-                logger.log_hyperparams(resolved)
+            introduce(trainer.loggers, resolved, facts)
             _fit(trainer, module, data, resume_from, scoring)
             facts.update(_costs(trainer))
             facts["skipped_steps"] = module.non_finite.skipped
@@ -206,8 +205,7 @@ def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: di
     if (folder / "metrics.csv").is_file():
         pictures.append(training_curves(read_metrics(folder / "metrics.csv"), folder / PICTURES / "curves.png"))
     result = write_result(folder, rows, selection, facts)
-    numbers = {f"{row.target}/{row.rule}/{name}": v for row in rows for name, v in row.result.summary().items()}
-    publish(trainer.loggers, numbers, pictures)
+    publish(trainer.loggers, summary_keys(rows), pictures, sorted(folder.glob("queries*.csv")))
     print_table(rows)
     if line := variant_line(facts):
         print(line)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from dgreid.evaluation.labels import Labels
 from dgreid.evaluation.ranking import evaluate_embeddings
-from dgreid.run.results import Row, print_table, write_result
+from dgreid.run.results import Row, print_table, summary_keys, write_result
 from dgreid.run.scoring import mark_selected
 from dgreid.types import ReIDRecord
 
@@ -69,3 +70,16 @@ def test_the_selected_checkpoint_follows(tmp_path):
         assert mark_selected(tmp_path / f"{name}.ckpt").read_text() == name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.ckpt", "selected.ckpt", "two.ckpt"]
     assert (tmp_path / "one.ckpt").read_text() == "one"
+
+
+def test_dashboards_get_one_number_for_each_rule_target_and_metric_and_a_mean_over_targets():
+    def scored(value, **values):
+        return row(SimpleNamespace(summary=lambda: {"mAP": value, "queries": 12}), **values)
+
+    found = summary_keys([scored(0.5), scored(0.25, target="day"), scored(0.75, ranking="re-ranked")])
+    assert found == {
+        "last/night/mAP": 0.5, "last/night/queries": 12, "last/day/mAP": 0.25, "last/day/queries": 12,
+        "last re-ranked/night/mAP": 0.75, "last re-ranked/night/queries": 12,
+        "last/mAP": 0.375, "last re-ranked/mAP": 0.75,
+    }  # fmt: skip
+    assert summary_keys([]) == {}
