@@ -13,7 +13,8 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IN_TEXT = re.compile(r"`((?:python|make) [^`]+)`")
 IN_HELP = re.compile(r"^ *(python train\.py .+|python evaluate\.py .+|python -m dgreid\..+)$", re.MULTILINE)
-WRITTEN_YAML = re.compile(r"`(?:[\w./]*/)?(\w+/\w+\.yaml)`[^\n]*\n\n```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WRITTEN_YAML = re.compile(r"`([\w./]+\.yaml)`[^\n]*\n\n```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
 
 
 class Written(NamedTuple):
@@ -68,6 +69,8 @@ def write_groups(folder: Path) -> None:
     """Writes the files of configuration that documents tell their readers to write, as groups of a search path."""
     for document in DOCUMENTS:
         for name, text in WRITTEN_YAML.findall(document.read_text(encoding="utf-8")):
-            path = folder / name
+            parts = Path(name).parts
+            group = next(index for index, part in enumerate(parts) if part in GROUPS)
+            path = folder.joinpath(*parts[group:])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

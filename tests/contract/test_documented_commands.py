@@ -6,7 +6,7 @@ import argparse
 import re
 import runpy
 import sys
-from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf
 from written_commands import ROOT, Written, commands, write_groups
 
+import dgreid.__main__
 from dgreid.run.compose import conf_folder, register_catalogue
 from dgreid.run.folder import flatten
 from dgreid.search.__main__ import as_override
@@ -55,16 +56,17 @@ def takes_arguments(one: Written) -> bool:
 
 HYDRA = [one for one in ALL if hydra_config(one)]
 ARGUMENTS = [one for one in ALL if one not in HYDRA and takes_arguments(one)]
+LISTS = [one for one in ALL if one.words[:3] == ["python", "-m", "dgreid"]]
 MAKE = [one for one in ALL if one.words[0] == "make"]
 
 
 def test_every_command_is_of_a_known_kind():
-    known = [*HYDRA, *ARGUMENTS, *MAKE]
+    known = [*HYDRA, *ARGUMENTS, *LISTS, *MAKE]
     assert len(HYDRA) >= 100
     assert len(ARGUMENTS) >= 15
     assert len(MAKE) >= 20
     rest = [one for one in SHELL if one not in known and one.words[0] not in OTHERS]
-    assert [one for one in rest if one.words[:3] != ["python", "-m", "venv"]] == []
+    assert [one for one in rest if one.words[:2] != ["python", "-m"] or one.words[2] not in ("venv", "hatchling")] == []
 
 
 @pytest.mark.parametrize("one", named([one for one in SHELL if one in HYDRA or one in ARGUMENTS]))
@@ -88,17 +90,15 @@ def overrides_of(one: Written) -> list[str]:
     return values
 
 
-def first_of(override: Override, typed: str) -> str:
-    """A sweep's first value; what is no sweep, as it was typed."""
+def first_of(override: Override, typed: str, own: Path) -> str:
+    """A sweep's first value, of a pattern the first option that fits; what is no sweep, as it was typed."""
     if not override.is_sweep_override():
         return typed
-    group = override.get_key_element()
-    if isinstance(override.value(), Glob):
-        folder = conf_folder() / group
-        options = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
-        glob = override.value()
-        matching = [name for name in options if any(fnmatch(name, pattern) for pattern in glob.include)]
-        return f"{group}={matching[0]}"
+    group, value = override.get_key_element(), override.value()
+    if isinstance(value, Glob):
+        folders = [folder / group for folder in (conf_folder(), own)]
+        options = [path.relative_to(folder).with_suffix("") for folder in folders for path in folder.rglob("*.yaml")]
+        return f"{group}={next(name for name in sorted(options) if any(map(name.match, value.include)))}"
     return f"{group}={next(iter(override.sweep_string_iterator()))}"
 
 
@@ -114,7 +114,7 @@ def own_groups(tmp_path_factory):
 def test_the_values_compose(one, own_groups):
     typed = overrides_of(one)
     parsed = OverridesParser.create().parse_overrides(typed)
-    chosen = [first_of(override, word) for override, word in zip(parsed, typed, strict=True)]
+    chosen = [first_of(override, word, own_groups) for override, word in zip(parsed, typed, strict=True)]
     config = composed(hydra_config(one), *chosen, f"hydra.searchpath=[file://{own_groups}]")
     assert OmegaConf.to_container(config, resolve=True)
 
@@ -174,6 +174,13 @@ def test_the_options_exist(one, only_parse, monkeypatch, capsys):
     pytest.fail(f"{one.line}: {said}")
 
 
+@pytest.mark.parametrize("one", named(LISTS))
+def test_the_lists_of_choices_are_there(one, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert dgreid.__main__.main(one.words[3:]) == 0
+    assert "python -m dgreid.train" in capsys.readouterr().out or "list" in one.words
+
+
 @pytest.mark.parametrize("one", named(MAKE))
 def test_the_targets_of_make_exist(one):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -182,7 +189,8 @@ def test_the_targets_of_make_exist(one):
         (variables if "=" in word else targets).append(word.partition("=")[0])
     assert targets
     for target in targets:
-        assert re.search(rf"^{re.escape(target)}: ", makefile, re.MULTILINE), target
+        pattern = re.escape(target).replace(r"\*", ".+")
+        assert re.search(f"^{pattern}: ", makefile, re.MULTILINE), target
     for variable in variables:
         assert re.search(rf"\$[({{]{variable}[)}}]", makefile), variable
 
