@@ -58,18 +58,24 @@ def program() -> list[str]:
     return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
 
 
-def write_plan(notes: Path, cells: list[Cell]) -> None:
+def write_plan(notes: Path, cells: list[Cell], launcher: str) -> None:
     """Writes what is to be done, and by what program; what was not begun is then known later.
 
     Raises:
         InputError: it cannot be written.
     """
-    write_json(notes / PLAN, {"format": FORMAT, "program": program(), "cells": [cell._asdict() for cell in cells]})
+    planned = [cell._asdict() for cell in cells]
+    write_json(notes / PLAN, {"format": FORMAT, "program": program(), "launcher": launcher, "cells": planned})
 
 
 def planned_cells(notes: Path) -> list[Cell]:
     """Those that were to be done, as far as the sweeper could tell."""
     return [Cell(**cell) for cell in _json(notes / PLAN).get("cells", ())]
+
+
+def planned_launcher(notes: Path) -> str:
+    """The option of ``hydra/launcher`` that starts the jobs."""
+    return str(_json(notes / PLAN).get("launcher", "basic"))
 
 
 def read_cells(notes: Path) -> list[Cell]:

@@ -11,9 +11,8 @@ from rich.table import Table
 
 from dgreid.run.cells import Cell, summary
 
-WORDS = {"done": "done", "failed": "failed", "running": "failed", "stopped": "stopped", "planned": "not run"}
+WORDS = {"done": "done", "failed": "failed", "running": "running", "stopped": "stopped", "planned": "not run"}
 ALWAYS = ("protocol=", "strategy=", "seed=")
-KILLED = "its process ended without a word, perhaps because memory ran out"
 
 
 def print_sweep(cells: Sequence[Cell]) -> None:
@@ -34,7 +33,7 @@ def print_sweep(cells: Sequence[Cell]) -> None:
         console.print(table)
     for cell, name in named:
         if WORDS[cell.state] == "failed":
-            console.print(f"failed: {name}: {cell.message or KILLED}", markup=False, soft_wrap=True)
+            console.print(f"failed: {name}: {cell.message}", markup=False, soft_wrap=True)
     states = [WORDS[cell.state] for cell in cells]
     counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(WORDS.values()) if word in states)
     console.print(f"sweep of {len(cells)} runs: {counts}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -20,13 +21,14 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dgreid.errors import InputError
-from dgreid.run.cells import STOPPED, SWEEP, Cell, notes_folder, read_cells, write_plan
+from dgreid.run.cells import STOPPED, SWEEP, Cell, State, notes_folder, planned_launcher, read_cells, write_plan
 from dgreid.run.compose import readable
 from dgreid.run.folder import run_folder
 from dgreid.run.reports import tell
 from dgreid.run.sweep_table import print_sweep
 
-BASIC, JOBLIB = "basic", "joblib"
+BASIC, JOBLIB, SLURM = "basic", "joblib", "submitit_slurm"
+KILLED = "its process ended without a word, perhaps because memory ran out"
 
 
 class SweepStart(Callback):
@@ -51,12 +53,17 @@ def begin(config: DictConfig) -> None:
         config: of the sweep, with Hydra's part.
 
     Raises:
-        InputError: a job cannot be composed, or the folder of notes cannot be written.
+        InputError: a job cannot be composed, there is no cluster, or the folder of notes cannot be written.
     """
     notes = Path(config.hydra.sweep.dir).absolute() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    write_plan(notes, planned(config))
+    launcher = str(config.hydra.runtime.choices["hydra/launcher"])
+    if launcher == SLURM and shutil.which("srun") is None:
+        raise InputError(
+            f"hydra/launcher={SLURM}: there is no srun here; start the sweep on a machine that submits jobs to the cluster"
+        )
+    write_plan(notes, planned(config), launcher)
     os.environ[SWEEP] = str(notes)
-    if config.hydra.runtime.choices["hydra/launcher"] == JOBLIB:
+    if launcher == JOBLIB:
         _stop_politely(notes)
 
 
@@ -96,13 +103,22 @@ def told_at_the_end() -> Iterator[None]:
         notes = notes_folder()
         begun = notes is not None and notes != before
         if begun and notes is not None:
-            cells = read_cells(notes)
+            cells = ended_cells(notes)
             print_sweep(cells)
             if (notes / STOPPED).is_file():
                 number = int((notes / STOPPED).read_text(encoding="utf-8"))
                 raise KeyboardInterrupt if number == signal.SIGINT else SIGTERMException()
             if not raised and any(cell.state != "done" for cell in cells):
                 raise InputError("not every run of this sweep succeeded; the messages stand above")
+
+
+def ended_cells(notes: Path) -> list[Cell]:
+    """All jobs once their sweep is over: those that left no last word were killed, if nobody else runs them."""
+    cells = read_cells(notes)
+    if planned_launcher(notes).startswith("submitit"):  # which leaves jobs to the cluster
+        return cells
+    how: State = "stopped" if (notes / STOPPED).is_file() else "failed"
+    return [cell._replace(state=how, message=KILLED) if cell.state == "running" else cell for cell in cells]
 
 
 def _stop_politely(notes: Path) -> None:

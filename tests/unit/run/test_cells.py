@@ -20,6 +20,7 @@ from dgreid.run.cells import (
 from dgreid.run.gpus import own_gpus
 from dgreid.run.launchers import missing_launcher
 from dgreid.run.sweep_table import print_cell, print_sweep, short_names
+from dgreid.run.sweeps import ended_cells
 
 
 def cell(number, *words, **known):
@@ -34,7 +35,7 @@ def write_result(folder, **content):
 
 def test_a_note_takes_the_place_of_what_was_planned(tmp_path):
     plan = [cell(0, "seed=0"), cell(1, "seed=1")]
-    write_plan(tmp_path, plan)
+    write_plan(tmp_path, plan, "basic")
     done = plan[1]._replace(state="done")
     done.write(tmp_path)
     cell(11, "seed=11", state="failed", message="no").write(tmp_path)  # of a sweeper that decides as it goes
@@ -47,7 +48,7 @@ def test_a_note_takes_the_place_of_what_was_planned(tmp_path):
 def test_a_job_is_run_by_what_its_sweep_was_started_by(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "-m"])
     monkeypatch.setitem(__import__("sys").modules, "__main__", type("", (), {"__spec__": None})())
-    write_plan(tmp_path, [])
+    write_plan(tmp_path, [], "basic")
     monkeypatch.setattr("sys.argv", ["a worker of joblib's"])
     assert program() == ["a worker of joblib's"]
     monkeypatch.setenv("DGREID_SWEEP", str(tmp_path))
@@ -78,7 +79,7 @@ def test_the_end_tells_of_every_job(tmp_path, capsys):
     cells = [
         cell(0, "seed=0", state="done", folder=write_result(tmp_path / "0", summary={"night": row, "plaza": row})),
         cell(1, "seed=1", state="failed", message="seed=1: a reason"),
-        cell(2, "seed=2", state="running"),
+        cell(2, "seed=2", state="running"),  # on a cluster
         cell(3, "seed=3", state="stopped"),
         cell(4, "seed=4"),
     ]
@@ -87,8 +88,7 @@ def test_the_end_tells_of_every_job(tmp_path, capsys):
     for line in (
         "seed=0 done night 45.7 50.0", "seed=0 done plaza 45.7 50.0", "seed=1 failed", "seed=4 not run",
         "failed: seed=1: seed=1: a reason",
-        "failed: seed=2: its process ended without a word, perhaps because memory ran out",
-        "sweep of 5 runs: 1 done, 2 failed, 1 stopped, 1 not run",
+        "sweep of 5 runs: 1 done, 1 failed, 1 running, 1 stopped, 1 not run",
     ):  # fmt: skip
         assert line in told
     assert "resume=auto" in told[-1]
@@ -96,6 +96,17 @@ def test_the_end_tells_of_every_job(tmp_path, capsys):
     assert "resume" not in capsys.readouterr().out
     print_cell(cells[0], cells)
     assert capsys.readouterr().out == "done: seed=0; night mAP 45.7, Rank-1 50.0; plaza mAP 45.7, Rank-1 50.0\n"
+
+
+def test_a_job_without_a_last_word_was_killed_unless_the_cluster_runs_it(tmp_path):
+    write_plan(tmp_path, [], "joblib")
+    cell(0, "seed=0", state="running").write(tmp_path)
+    (killed,) = ended_cells(tmp_path)
+    assert (killed.state, killed.message[:11]) == ("failed", "its process")
+    (tmp_path / "stopped").write_text("2")
+    assert ended_cells(tmp_path)[0].state == "stopped"
+    write_plan(tmp_path, [], "submitit_slurm")
+    assert ended_cells(tmp_path)[0].state == "running"
 
 
 def test_jobs_are_called_by_what_differs_and_by_what_a_table_is_made_of():
