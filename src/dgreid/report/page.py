@@ -14,6 +14,7 @@ from dgreid.report.text import plain
 
 STYLE, SCRIPT = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 FOLDED = ("Runs", "Cost", "What else differs")
+WIDE = ("Matrices", "Ranked galleries")
 
 
 def page(tables: Mapping[str, Sequence[Table]], pictures: Mapping[str, Sequence[Picture]], facts: Sequence[str]) -> str:
@@ -75,7 +76,7 @@ def _gallery(section: str, pictures: Sequence[Picture]) -> str:
         "</figcaption></figure>"
         for picture in shown
     )
-    kind = "pictures wide" if section == "Ranked galleries" else "pictures"
+    kind = "pictures wide" if section in WIDE else "pictures"
     return _folded(section, f'<div class="{kind}">\n{figures}\n</div>', section == "Matrices")
 
 

@@ -12,6 +12,7 @@ from dgreid.report.reading import METRICS, Run
 from dgreid.report.table import EMPTY, Cell, Column, Line, Table
 
 SAME = "Nothing that can change a result differs."
+REPEATED = ("strategy.loss_style", "strategy.memory_style")  # of the groups of these names
 SEED_ALONE = "They differ in their seed alone: differences of figures are chance."
 
 
@@ -36,7 +37,7 @@ def two_runs(a: Run, b: Run, resampling: Resampling) -> list[Table]:
 
 def _what_differs(a: Run, b: Run) -> Table:
     told = [_told(run) for run in (a, b)]
-    keys = [key for key in told[0] | told[1] if told[0].get(key) != told[1].get(key)]
+    keys = [key for key in told[0] | told[1] if told[0].get(key) != told[1].get(key) and not key.startswith(REPEATED)]
     of_the_run = [key for key in keys if key in a.identity or key in b.identity]
     text = {(): SAME, ("seed",): SEED_ALONE}.get(tuple(of_the_run), "")
     lines = [Line((Cell(key), *(Cell(one.get(key, EMPTY)) for one in told))) for key in keys]
