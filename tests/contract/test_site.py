@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 import pytest
 from written_commands import ROOT
 
+import dgreid
+
 EXTERNAL = re.compile(r"(https?:)?//")
 IN_CSS = re.compile(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]([^'\"]+)")
 LOADING = {
@@ -60,6 +62,14 @@ def test_every_document_is_a_page(site):
     pages = {path.relative_to(site) for path in site.rglob("*.html")}
     assert documents <= pages
     assert len(pages) >= 25
+
+
+@pytest.mark.slow
+def test_every_name_at_the_top_level_is_explained(site):
+    pages = "".join(page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
+    for name in dgreid.__all__[1:]:
+        value = getattr(dgreid, name)
+        assert f'id="{value.__module__}.{value.__qualname__}"' in pages, name
 
 
 @pytest.mark.slow
