@@ -131,7 +131,7 @@ def _check_same_run(folder: Path, config: Mapping[str, Any], mode: Resume) -> No
         )
     if mode == "yes" and is_finished(folder, config):
         raise InputError(
-            f"resume=true: {folder} holds a finished run; see it with `python evaluate.py run={quoted(folder)}`, "
+            f"resume=true: {folder} holds a finished run; see it with `python -m dgreid.evaluate run={quoted(folder)}` "
             f"or train longer with folder={quoted(folder)} and more epochs"
         )
 
@@ -160,7 +160,7 @@ def _identity(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _what_to_do(folder: Path) -> str:
     if (folder / RESULT).exists():
-        ways = f"it is finished; see it with `python evaluate.py run={quoted(folder)}`"
+        ways = f"it is finished; see it with `python -m dgreid.evaluate run={quoted(folder)}`"
     else:
         ways = "it was interrupted; continue it with resume=true"
     return f"{ways}, repeat it under name=<another name>, or delete the folder yourself"

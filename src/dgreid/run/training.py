@@ -210,4 +210,4 @@ def _finish(trainer: lightning.Trainer, folder: Path, rows: list[Row], facts: di
     if line := variant_line(facts):
         print(line)
     print(f"results:  {result}\npictures: {folder / PICTURES}")
-    print(f"next:     python evaluate.py run={quoted(folder)} target=<another domain>")
+    print(f"next:     python -m dgreid.evaluate run={quoted(folder)} target=<another domain>")

@@ -66,7 +66,10 @@ class TestNew:
         assert json.loads((begun / RECORD).read_text()) == FACTS
 
     def test_a_run_is_not_overwritten(self, begun):
-        for advice in ("interrupted; continue it with resume=true", r"finished; see it with `python evaluate.py run="):
+        for advice in (
+            "interrupted; continue it with resume=true",
+            r"finished; see it with `python -m dgreid.evaluate run=",
+        ):
             with pytest.raises(InputError, match=f"never overwritten: it (was|is) {advice}"):
                 check_folder(begun, CONFIG_OF_RUN, "no")
             finish(begun)
