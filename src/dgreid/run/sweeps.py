@@ -59,7 +59,7 @@ def begin(config: DictConfig) -> None:
     launcher = str(config.hydra.runtime.choices["hydra/launcher"])
     if launcher == SLURM and shutil.which("srun") is None:
         raise InputError(
-            f"hydra/launcher={SLURM}: there is no srun here; start the sweep on a machine that submits jobs to the cluster"
+            f"hydra/launcher={SLURM}: there is no srun here; start it where the cluster takes jobs"
         )
     write_plan(notes, planned(config), launcher)
     os.environ[SWEEP] = str(notes)
