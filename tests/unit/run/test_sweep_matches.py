@@ -52,6 +52,12 @@ def test_options_are_the_files_of_all_folders(loader):
         ("+protocol=glob(m3l/*)", "+protocol=" + ",".join(M3L)),
         ("protocol=glob(m3l/*, exclude=*cuhknp)", "protocol=" + ",".join(M3L[1:])),
         ("protocol=glob([m3l/*1501, p2/*1501])", "protocol=m3l/to_market1501,p2/to_market1501"),
+        ("protocol=glob([m3l/*,p2/*])", "protocol=" + ",".join([*M3L, *(f for f in FILES if f.startswith("p2/"))])),
+        ("protocol=glob(*/to_station)", "protocol=synthetic/to_station"),
+        (
+            "protocol=glob(*,exclude=synthetic*)",
+            "protocol=" + ",".join(name for name in FILES if not name.startswith("synthetic")),
+        ),
         ("protocol=glob(*)", "protocol=" + ",".join(FILES)),
         ("strategy=glob(f*)", "strategy=fb,fbf"),
         ("protocol=glob(p2/to_m*1)", "protocol=p2/to_market1501,p2/to_msmt17v1"),

@@ -14,7 +14,9 @@ from omegaconf import OmegaConf, open_dict
 from dgreid.data.domains.base import Counts, Domain, list_hash
 from dgreid.errors import InputError
 from dgreid.run.compose import register_catalogue
+from dgreid.run.expected_lists import expectations
 from dgreid.run.protocols import UNTOLD, deviations, of_an_evaluation, told, variant_line
+from dgreid.run.training import resolve
 from dgreid.types import ReIDRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore::dgreid.data.domains.base.CountWarning")
@@ -189,13 +191,42 @@ def test_a_hash_of_no_list_is_refused():
         variant(f"protocol={CHOSEN}", expected={"lists": {"synthetic_night": "f" * 64}})
 
 
-def test_a_protocol_of_one_s_own(tmp_path):
+@pytest.fixture
+def own(tmp_path):
+    """Writes a protocol of one's own, five lines and more; returns what is typed to have it."""
     (tmp_path / "protocol").mkdir()
-    lines = ["# @package _global_", "sources: [market1501, msmt17v1]", "target: cuhknp", "use: train", "name: mine"]
-    (tmp_path / "protocol" / "mine.yaml").write_text("\n".join(lines), encoding="utf-8")
-    place = f'hydra.searchpath=["file://{tmp_path}"]'
-    assert variant("protocol=mine", place) == []
-    assert variant("protocol=mine", place, "use=train+test") == ["use is train+test, not train"]
+    five = ["# @package _global_", "sources: [market1501, msmt17v1]", "target: cuhknp", "use: train", "name: mine"]
+
+    def write(*more):
+        (tmp_path / "protocol" / "mine.yaml").write_text("\n".join([*five, *more]), encoding="utf-8")
+        return "protocol=mine", f'hydra.searchpath=["file://{tmp_path}"]'
+
+    return write
+
+
+def test_a_protocol_of_one_s_own(own):
+    chosen = own()
+    assert variant(*chosen) == []
+    assert variant(*chosen, "use=train+test") == ["use is train+test, not train"]
+
+
+def test_what_one_s_own_says_is_what_a_run_is_held_against(own):
+    chosen = own("split_by: camera", "domain: {cuhknp: {crops: labeled}}", "holdout: 0.1")
+    assert variant(*chosen) == []
+    assert variant(*chosen, "split_by=null", "holdout=0", "domain.cuhknp.crops=detected") == [
+        "split_by is null, not camera",
+        "holdout is 0, not 0.1",
+        "crops of cuhknp is detected, not labeled",
+    ]
+
+
+def test_its_expectations_reach_the_configuration_but_not_the_run(own):
+    register_catalogue()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        whole = compose("train", overrides=[*own("expected: {images: 20301, lists: {cuhknp/query: abc}}")])
+    assert expectations(whole.expected, "mine") == {"images": 20_301, "lists": {"cuhknp/query": "abc"}}
+    assert "expected" not in resolve(whole)
+    assert "split_by" not in resolve(whole)
 
 
 def test_records_of_earlier_versions_are_read():
