@@ -175,6 +175,7 @@ def introduce(loggers: Sequence[Logger], config: Mapping[str, Any], facts: Mappi
     about["target"] = "+".join(target["name"] for target in facts["targets"])
     about["sources"] = "+".join(source["name"] for source in facts.get("sources") or ())
     tags = [f"{key}={about[key]}" for key in ("protocol", "strategy", "target", "seed") if about[key] is not None]
+    tags += ["variant"] if about["variant"] else []
     for logger in loggers:
         if isinstance(logger, WandbLogger) and not rank_zero_only.rank:  # type: ignore[attr-defined] # by Lightning
             logger.experiment.config.update({"run": about}, allow_val_change=True)

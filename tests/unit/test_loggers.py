@@ -144,10 +144,10 @@ class TestWandb:
         (tmp_path / "queries.csv").write_text("query,AP\n0001_c1.jpg,0.5\n0002_c2.jpg,0.25\n")
         loggers = with_wandb(folder, mode="offline", group="demo")
         facts = {"protocol": "a/to_night", "strategy": "fb", "seed": 3, "targets": [{"name": "night"}],
-                 "sources": [{"name": "day"}, {"name": "dusk"}], "variant": []}  # fmt: skip
+                 "sources": [{"name": "day"}, {"name": "dusk"}], "variant": ["use is train+test"]}  # fmt: skip
         introduce(loggers, {"optim": {"lr": 0.1}}, facts)
         experiment = loggers[1].experiment
-        assert experiment.tags == ("protocol=a/to_night", "strategy=fb", "target=night", "seed=3")
+        assert experiment.tags == ("protocol=a/to_night", "strategy=fb", "target=night", "seed=3", "variant")
         assert (experiment.group, experiment.job_type) == ("demo", "train")
         about = {"protocol": "a/to_night", "strategy": "fb", "seed": 3, "target": "night", "sources": "day+dusk"}
         assert about.items() <= dict(experiment.config["run"]).items()

@@ -92,8 +92,8 @@ def source_score(folder: Path | None) -> float | None:
 
     Never a target's figure, so that no sweeper can choose by the target. None if nobody was held out.
     """
-    result = {} if folder is None else _json(folder / RESULT)
-    score = result.get("selection_scores", {}).get("source")
+    found = {} if folder is None else _json(folder / RESULT)
+    score = found.get("selection_scores", {}).get("source")
     return None if score is None else float(score)
 
 
@@ -114,10 +114,10 @@ def check_score_wanted(sweeper: str, config: Mapping[str, Any]) -> None:
         )
 
 
-def summary(folder: str | None) -> dict[str, Any]:
-    """By target the figures of a finished run; empty if there are none."""
-    found = {} if folder is None else _json(Path(folder) / RESULT).get("summary", {})
-    return dict(found)
+def result(folder: str | None) -> dict[str, Any]:
+    """What a finished run's ``result.json`` holds; of any other, nothing but an empty summary."""
+    found = {} if folder is None else _json(Path(folder) / RESULT)
+    return {"summary": {}, **found}
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dgreid.run.cells import Cell, summary
+from dgreid.run.cells import Cell, result
 
 WORDS = {"done": "done", "failed": "failed", "running": "running", "stopped": "stopped", "planned": "not run"}
 ALWAYS = ("protocol=", "strategy=", "seed=")
@@ -23,11 +23,12 @@ def print_sweep(cells: Sequence[Cell]) -> None:
     for column in ("mAP", "Rank-1"):
         table.add_column(column, justify="right")
     for cell, name in named:
-        figures = summary(cell.folder) if cell.state == "done" else {}
-        for target, row in figures.items():
-            table.add_row(name, WORDS[cell.state], target, *(f"{100 * row[key]:.1f}" for key in ("mAP", "rank1")))
-        if not figures:
-            table.add_row(name, WORDS[cell.state], "", "", "")
+        found = result(cell.folder if cell.state == "done" else None)
+        word = WORDS[cell.state] + (", variant" if found.get("variant") else "")
+        for target, row in found["summary"].items():
+            table.add_row(name, word, target, *(f"{100 * row[key]:.1f}" for key in ("mAP", "rank1")))
+        if not found["summary"]:
+            table.add_row(name, word, "", "", "")
     if cells:
         console.print()
         console.print(table)
@@ -47,7 +48,7 @@ def print_cell(cell: Cell, planned: Sequence[Cell]) -> None:
     name = names.get(cell.number, " ".join(cell.overrides))
     figures = [
         f"{target} mAP {100 * row['mAP']:.1f}, Rank-1 {100 * row['rank1']:.1f}"
-        for target, row in summary(cell.folder).items()
+        for target, row in result(cell.folder)["summary"].items()
         if cell.state == "done"
     ]
     print(f"{WORDS[cell.state]}: {'; '.join([name, *figures, *filter(None, [cell.message])])}", flush=True)

@@ -78,6 +78,7 @@ def test_the_end_tells_of_every_job(tmp_path, capsys):
     row = {"mAP": 0.4567, "rank1": 0.5}
     cells = [
         cell(0, "seed=0", state="done", folder=write_result(tmp_path / "0", summary={"night": row, "plaza": row})),
+        cell(5, "seed=5", state="done", folder=write_result(tmp_path / "5", summary={"day": row}, variant=["use"])),
         cell(1, "seed=1", state="failed", message="seed=1: a reason"),
         cell(2, "seed=2", state="running"),  # on a cluster
         cell(3, "seed=3", state="stopped"),
@@ -87,8 +88,9 @@ def test_the_end_tells_of_every_job(tmp_path, capsys):
     told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (
         "seed=0 done night 45.7 50.0", "seed=0 done plaza 45.7 50.0", "seed=1 failed", "seed=4 not run",
+        "seed=5 done, variant day 45.7 50.0",
         "failed: seed=1: seed=1: a reason",
-        "sweep of 5 runs: 1 done, 1 failed, 1 running, 1 stopped, 1 not run",
+        "sweep of 6 runs: 2 done, 1 failed, 1 running, 1 stopped, 1 not run",
     ):  # fmt: skip
         assert line in told
     assert "resume=auto" in told[-1]
