@@ -85,13 +85,17 @@ def sheets(runs: Sequence[Run]) -> list[Sheet]:
     Raises:
         InputError: two runs are equal, their seed included.
     """
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(_table_of(run), []).append(run)
+        groups.setdefault(run.protocol.partition("/")[0], []).append(run)
     return [
-        Sheet(protocol, title, tuple(sorted({t for run in members for t in run.targets})), tuple(_rows(members)))
-        for (protocol, title), members in sorted(groups.items())
+        Sheet(protocol, _title(protocol, members), tuple(sorted(_targets(members))), tuple(_rows(members)))
+        for protocol, members in sorted(groups.items())
     ]
+
+
+def _targets(runs: Sequence[Run]) -> set[str]:
+    return {target for run in runs for target in run.targets}
 
 
 def initial_weights(run: Run) -> str:
@@ -104,15 +108,25 @@ def initial_weights(run: Run) -> str:
     return f"{told}, then init={start}" if start else told
 
 
-def _table_of(run: Run) -> tuple[str, str]:
-    group = run.protocol.partition("/")[0]
-    if group:
-        return group, group
-    return "", f"{NO_PROTOCOL}: trained on {', '.join(run.sources)} ({run.config.get('use', 'train')})"
+def _title(protocol: str, runs: Sequence[Run]) -> str:
+    if protocol:
+        return protocol
+    trained = {f"{'+'.join(run.sources)} ({run.config.get('use', 'train')})" for run in runs}
+    return f"{NO_PROTOCOL}: trained on {trained.pop()}" if len(trained) == 1 else NO_PROTOCOL
+
+
+def _sources_tell(runs: Sequence[Run]) -> bool:
+    """Whether what is trained on tells methods apart: not where a protocol gives each target its sources."""
+    sources: dict[str, set[str]] = {}
+    for run in runs:
+        for target in run.targets if not run.variant else ():
+            sources.setdefault(target, set()).add("+".join(run.sources))
+    return not runs[0].protocol or any(len(found) > 1 for found in sources.values())
 
 
 def _rows(runs: Sequence[Run]) -> list[Row]:
-    described = [_described(run) for run in runs]
+    sources_tell = _sources_tell(runs)
+    described = [_described(run, sources_tell) for run in runs]
     differing = _differing(described)
     groups: dict[str, list[int]] = {}
     for index, one in enumerate(described):
@@ -130,7 +144,7 @@ def _rows(runs: Sequence[Run]) -> list[Row]:
     return sorted(rows, key=lambda row: row.name)
 
 
-def _described(run: Run) -> dict[str, str]:
+def _described(run: Run, sources_tell: bool) -> dict[str, str]:
     """What makes a run's method, with the data of its domains: by key, as text."""
     told = {
         key: _text(value)
@@ -142,8 +156,8 @@ def _described(run: Run) -> dict[str, str]:
     told["deviates from its protocol"] = "; ".join(run.variant or ()) or (
         "not recorded" if run.variant is None else "no"
     )
-    if run.variant:
-        told["sources"] = ", ".join(run.sources)
+    if run.variant or sources_tell:
+        told["sources"] = "+".join(run.sources)
     told.update({key: _text(value) for key, value in run.identity.items() if key.startswith("domain.")})
     for target in run.record.get("targets", ()):
         for subset in ("query", "gallery"):

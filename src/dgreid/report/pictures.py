@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,6 @@ from dgreid.report.grouping import Row, Sheet
 from dgreid.report.matrix_picture import matrix_picture
 from dgreid.report.reading import read_queries
 from dgreid.report.results_table import Place, spread_at
-from dgreid.report.spread import spread
 from dgreid.report.text import plain
 from dgreid.run.scoring import PICTURES
 from dgreid.run.stored import WAY_OUT
@@ -57,36 +57,28 @@ def pictures(sheet: Sheet) -> list[Picture]:
     return [*_matrices(sheet), *_cmc(sheet), *_training(sheet), *_galleries(sheet)]
 
 
-def source_sets(row: Row) -> dict[str, dict[str, float]]:
-    """The mean mAP (0..1) of a method for what it was trained on and each target."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for run in row.runs:
-        for target in run.targets:
-            if (figures := run.row(target)) is not None:
-                found.setdefault(", ".join(run.sources), {}).setdefault(target, []).append(float(figures["mAP"]))
-    return {
-        sources: {target: one.mean for target, values in of.items() if (one := spread(values)) is not None}
-        for sources, of in found.items()
-    }
+def trained_on_others(sheet: Sheet) -> dict[str, list[Row]]:
+    """Methods that were trained on several sets of sources, with a row for each; by what else they are."""
+    groups: dict[str, list[Row]] = {}
+    for row in sheet.rows:
+        settings = {key: value for key, value in row.settings.items() if key != "sources"}
+        groups.setdefault(json.dumps([row.runs[0].strategy, settings], sort_keys=True), []).append(row)
+    return {plain(rows[0].name.partition(", sources=")[0]): rows for rows in groups.values() if len(rows) > 1}
 
 
 def _matrices(sheet: Sheet) -> Iterator[Picture]:
     if len(sheet.rows) > 1 and len(sheet.targets) > 1:
-        values = {
-            plain(row.name): {
-                target: found.mean
-                for target in sheet.targets
-                if (found := spread_at(row, Place(target, "mAP"), sheet)) is not None
-            }
-            for row in sheet.rows
-        }
+        values = {plain(row.name): _precisions(row, sheet) for row in sheet.rows}
         yield Picture("mAP in % of each method on each target", _drawn(_matrix(values, "target")), "Matrices")
-    for row in sheet.rows:
-        trained = source_sets(row)
-        # Where each target has sources of its own, as in leave-one-out, the table says it all.
-        if len(trained) > 1 and sum(map(len, trained.values())) > len(sheet.targets):
-            title = f"mAP in % of {row.name}, trained on each row and tested on each column"
-            yield Picture(title, _drawn(_matrix(trained, "target")), "Matrices")
+    for name, rows in trained_on_others(sheet).items():
+        title = f"mAP in % of {name}, trained on each row and tested on each column"
+        values = {plain("+".join(row.runs[0].sources)): _precisions(row, sheet) for row in rows}
+        yield Picture(title, _drawn(_matrix(values, "target")), "Matrices")
+
+
+def _precisions(row: Row, sheet: Sheet) -> dict[str, float]:
+    found = {target: spread_at(row, Place(target, "mAP"), sheet) for target in sheet.targets}
+    return {target: one.mean for target, one in found.items() if one is not None}
 
 
 def _matrix(values: Mapping[str, Mapping[str, float]], across: str) -> Callable[[Path], Path]:

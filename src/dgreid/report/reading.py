@@ -18,13 +18,13 @@ from dgreid.errors import InputError
 from dgreid.evaluation.ranked_lists import COLUMNS
 from dgreid.evaluation.scoring import COSINE
 from dgreid.run.folder import CONFIG, RECORD, RESULT, what_it_is
+from dgreid.run.protocols import told
 from dgreid.run.stored import WAY_OUT, plain_config, stored_json
 
 METRICS = {"mAP": "mAP", "rank1": "Rank-1"}
 LARGEST_LIST = 256 * 2**20  # bytes; MSMT17's 11,659 queries take about 1.5 MB
 LARGEST_NUMBER = 1e18
 NUMBERS = ("parameters", "steps", "training_seconds")
-VARIANT = "variant of "  # how older results say it
 
 
 class Run(NamedTuple):
@@ -58,15 +58,13 @@ class Run(NamedTuple):
     @property
     def protocol(self) -> str:
         """The protocol's cell, without a remark on deviations; empty if it has none."""
-        return str(self.record.get("protocol") or "").removeprefix(VARIANT)
+        return str(told(self.record)["protocol"] or "")
 
     @property
     def variant(self) -> tuple[str, ...] | None:
-        """What deviates from the protocol; None where that was not recorded."""
-        told = self.record.get("variant")
-        if isinstance(told, list):
-            return tuple(map(str, told))
-        return ("deviates from the protocol",) if str(self.record.get("protocol")).startswith(VARIANT) else None
+        """What deviates from the protocol; None without one, and where that was not recorded."""
+        sentences = told(self.record)["variant"]
+        return None if sentences is None else tuple(sentences)
 
     @property
     def targets(self) -> list[str]:

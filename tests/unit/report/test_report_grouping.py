@@ -7,6 +7,8 @@ from made_runs import made, method
 
 from dgreid.errors import InputError
 from dgreid.report.grouping import sheets
+from dgreid.report.pictures import trained_on_others
+from dgreid.run.protocols import UNTOLD
 
 
 def names(runs):
@@ -66,7 +68,7 @@ def test_initial_weights_and_variants_are_rows_of_their_own(tmp_path):
 def test_older_results_mark_a_variant_by_its_name(tmp_path):
     old = made(tmp_path / "a", protocol="variant of p3/to_market1501", variant=None)
     unknown = made(tmp_path / "b", seed=1, variant=None)
-    assert (old.protocol, old.variant) == ("p3/to_market1501", ("deviates from the protocol",))
+    assert (old.protocol, old.variant) == ("p3/to_market1501", (UNTOLD,))
     assert unknown.variant is None
     assert len(names([old, unknown])[0]) == 2
 
@@ -74,7 +76,7 @@ def test_older_results_mark_a_variant_by_its_name(tmp_path):
 def test_each_protocol_has_its_table_and_so_have_sources_without_one(tmp_path):
     runs = [made(tmp_path / "a"), made(tmp_path / "b", group="il"), made(tmp_path / "c", group=None)]
     titles = [sheet.title for sheet in sheets(runs)]
-    assert titles == ["no protocol: trained on msmt17v1, cuhk_sysu (train+test)", "il", "p3"]
+    assert titles == ["no protocol: trained on msmt17v1+cuhk_sysu (train+test)", "il", "p3"]
 
 
 def test_the_same_run_twice_is_refused(tmp_path):
@@ -91,3 +93,24 @@ def test_rows_by_name(tmp_path):
         sheet.row("fb")
     with pytest.raises(InputError, match=r"baseline=il: no such row in p3; .*fb, epochs=2"):
         sheet.row("il")
+
+
+def test_sources_tell_rows_apart_where_targets_do_not_give_them(tmp_path):
+    places = [("a", "x", ["one"]), ("b", "x", ["two"]), ("c", "y", ["one"])]
+    runs = [made(tmp_path / name, target=target, config={"sources": of}) for name, target, of in places]
+    assert names(runs) == [["fb, sources=one", "fb, sources=two"]]
+    assert [list(rows) for rows in (trained_on_others(sheet) for sheet in sheets(runs))] == [["fb"]]
+
+
+def test_leave_one_out_is_one_row_and_no_matrix_of_sources(tmp_path):
+    places = [("a", "x", ["one", "two"]), ("b", "y", ["one", "three"])]
+    runs = [made(tmp_path / name, target=target, config={"sources": of}) for name, target, of in places]
+    assert names(runs) == [["fb"]]
+    assert trained_on_others(sheets(runs)[0]) == {}
+
+
+def test_without_a_protocol_sources_always_tell(tmp_path):
+    places = [("a", "x", ["one", "two"]), ("b", "y", ["one", "three"])]
+    runs = [made(tmp_path / name, target=target, group=None, config={"sources": of}) for name, target, of in places]
+    assert names(runs) == [["fb, sources=one+three", "fb, sources=one+two"]]
+    assert sheets(runs)[0].title == "no protocol"
