@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ GALLERY_SIZE = (1200, 900)  # pixels it fits into
 QUALITY = 80
 MOST_GALLERIES = 48
 METRICS = "metrics.csv"
+MOST_STEPS = 10**12
 
 
 class Picture(NamedTuple):
@@ -69,11 +71,13 @@ def trained_on_others(sheet: Sheet) -> dict[str, list[Row]]:
 def _matrices(sheet: Sheet) -> Iterator[Picture]:
     if len(sheet.rows) > 1 and len(sheet.targets) > 1:
         values = {plain(row.name): _precisions(row, sheet) for row in sheet.rows}
-        yield Picture("mAP in % of each method on each target", _drawn(_matrix(values, "target")), "Matrices")
+        if any(values.values()):
+            yield Picture("mAP in % of each method on each target", _drawn(_matrix(values, "target")), "Matrices")
     for name, rows in trained_on_others(sheet).items():
         title = f"mAP in % of {name}, trained on each row and tested on each column"
         values = {plain("+".join(row.runs[0].sources)): _precisions(row, sheet) for row in rows}
-        yield Picture(title, _drawn(_matrix(values, "target")), "Matrices")
+        if any(values.values()):
+            yield Picture(title, _drawn(_matrix(values, "target")), "Matrices")
 
 
 def _precisions(row: Row, sheet: Sheet) -> dict[str, float]:
@@ -130,12 +134,18 @@ def _curve(row: Row, target: str) -> list[dict[str, str]]:
                 for name, value in found.items()
                 if name and name.endswith("/mAP") and value
             }
-            shown = {name: str(float(value)) for name, value in line.items() if value}
+            shown = {name: value for name, value in line.items() if value and math.isfinite(float(value))}
             if shown:
-                lines.append({"step": str(int(found["step"])), **shown})
+                lines.append({"step": _step(found["step"]), **shown})
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{run.folder / METRICS} is damaged (no table of numbers by step); {WAY_OUT}") from error
     return lines
+
+
+def _step(text: str) -> str:
+    if not 0 <= int(text) <= MOST_STEPS:
+        raise ValueError("no number of steps")
+    return str(int(text))
 
 
 def _galleries(sheet: Sheet) -> Iterator[Picture]:

@@ -195,6 +195,8 @@ def _queries(rows: Sequence[Sequence[str]]) -> Queries:
 def _check_config(file: Path, config: Mapping[str, Any]) -> None:
     kinds = {"seed": int, "sources": (str, list), "target": (str, list), "strategy": dict}
     also = {key: dict for key in ("data", "trainer") if key in config}
+    if config.get("target") in ([], ""):
+        raise InputError(f"{file} is no run's configuration (no target); {WAY_OUT}")
     for key, kind in (kinds | also).items():
         if not isinstance(config.get(key), kind):  # type: ignore[arg-type] # a class, or several
             raise InputError(f"{file} is no run's configuration (no {key}, or another kind of value); {WAY_OUT}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -105,11 +106,35 @@ def test_a_damaged_picture_is_named(tmp_path):
         page_of(tmp_path, [read_run(folder)])
 
 
-def test_damaged_curves_are_named(tmp_path):
+@pytest.mark.parametrize("line", ["9,nan", "9,inf", ",", "9,"])
+def test_losses_that_are_no_numbers_are_left_out(tmp_path, line):
     folder = make_run(tmp_path / "a")
-    (folder / "metrics.csv").write_text("step,loss\nnine,2.5\n")
-    with pytest.raises(InputError, match=r"metrics\.csv is damaged \(no table of numbers by step\)"):
+    (folder / "metrics.csv").write_text(f"step,loss\n{line}\n")
+    assert "losses of the first seed" not in page_of(tmp_path, [read_run(folder)]).read_text()
+
+
+@pytest.mark.parametrize("step", ["-1", "9" * 400, "nine", ""])
+def test_steps_that_no_training_has_are_named(tmp_path, step):
+    folder = make_run(tmp_path / "a")
+    (folder / "metrics.csv").write_text(f"step,loss\n{step},2.5\n")
+    with pytest.raises(InputError, match=r"metrics\.csv is damaged"):
         page_of(tmp_path, [read_run(folder)])
+
+
+def test_sources_and_targets_make_a_matrix(tmp_path):
+    cells = [("one", "x"), ("one", "y"), ("two", "x")]
+    runs = [
+        read_run(make_run(tmp_path / f"{of}{target}", target=target, config={"sources": [of]})) for of, target in cells
+    ]
+    assert "mAP in % of fb, trained on each row and tested on each column" in page_of(tmp_path, runs).read_text()
+
+
+def test_a_result_without_the_figures_of_its_rule(tmp_path):
+    folders = [make_run(tmp_path / one, target=one, strategy=one) for one in "ab"]
+    for folder in folders:
+        content = json.loads((folder / "result.json").read_text())
+        (folder / "result.json").write_text(json.dumps({**content, "rows": []}))
+    assert "Matrices" not in page_of(tmp_path, [read_run(folder) for folder in folders]).read_text()
 
 
 def browse(page, profile, *words):

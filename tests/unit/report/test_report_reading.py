@@ -114,7 +114,16 @@ def test_other_kinds_of_values_are_refused_or_shown_as_text(tmp_path, key, value
         read_run(folder)
 
 
-@pytest.mark.parametrize("text", ["a: 1", "seed: x\nsources: [a]\ntarget: b\nstrategy: {}", "[", "&a [*a]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1",
+        "seed: x\nsources: [a]\ntarget: b\nstrategy: {}",
+        "[",
+        "&a [*a]",
+        "seed: 0\nsources: [a]\ntarget: []\nstrategy: {}",
+    ],
+)
 def test_no_runs_configuration(tmp_path, text):
     folder = make_run(tmp_path / "a")
     (folder / "config.yaml").write_text(text)
