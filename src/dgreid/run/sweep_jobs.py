@@ -66,7 +66,7 @@ def job_of_sweep(
             run(environment)
     except Exception as error:
         message = readable(error) or f"{type(error).__name__}: {error}"
-        said = f" (all it said: {log})" if log is not None and log.stat().st_size else ""
+        said = f" (all it said: {log})" if log is not None and log.is_file() and log.stat().st_size else ""
         cell = cell._replace(state="failed", message=message + said)
         raise
     except BaseException:  # a signal

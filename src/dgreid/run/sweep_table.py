@@ -37,7 +37,7 @@ def print_sweep(cells: Sequence[Cell]) -> None:
             console.print(f"failed: {name}: {cell.message}", markup=False, soft_wrap=True)
     states = [WORDS[cell.state] for cell in cells]
     counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(WORDS.values()) if word in states)
-    console.print(f"sweep of {len(cells)} runs: {counts}", markup=False)
+    console.print(f"sweep of {len(cells)} run{'s' * (len(cells) != 1)}: {counts}", markup=False)
     if set(states) - {"done"}:
         console.print("the same command with resume=auto goes on: finished runs are passed over", markup=False)
 
