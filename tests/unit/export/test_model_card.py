@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -6,6 +7,7 @@ from bare_runs import ROW, bare_run, bare_subject
 
 from dgreid.export.model_card import model_card
 from dgreid.export.provenance import measured
+from dgreid.run.protocols import UNTOLD
 
 
 def card(folder, *overrides, rows=(ROW,), checkpoint="selected", **kinds):
@@ -117,3 +119,23 @@ def test_untrained_weights_have_no_numbers(tmp_path):
     _, body = card(tmp_path / "run", checkpoint="initial")
     assert "Selection: `initial`, the weights that training started from" in body
     assert "no numbers of these weights" in body
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ({"variant": []}, "Protocol: `m3l/to_cuhknp`."),
+        ({}, "Protocol: `m3l/to_cuhknp`."),
+        (
+            {"variant": ["use is train+test, not train", "holdout is 0.1, not 0.0"]},
+            "A variant of the protocol `m3l/to_cuhknp`: use is train+test, not train; holdout is 0.1, not 0.0.",
+        ),
+        ({"protocol": "variant of m3l/to_cuhknp"}, f"A variant of the protocol `m3l/to_cuhknp`: {UNTOLD}."),
+    ],
+)
+def test_deviations_from_the_protocol_are_told(tmp_path, recorded, said):
+    bare = bare_subject(tmp_path / "run")
+    subject = replace(bare, record={**bare.record, **recorded})
+    text = model_card(subject, measured(subject, {"rows": [ROW]}))
+    assert f" {said}" in text
+    assert text.lower().count("protocol") == 1
