@@ -112,8 +112,8 @@ embedding = load_exported("<this folder>")(person[None])
 To measure it on a data set of your own, or of dgreid's catalogue:
 
 ```bash
-python evaluate.py checkpoint={WEIGHTS} {_net_words(facts)} data.height={facts["height"]} data.width={facts["width"]} \\
-  target=<name>
+python -m dgreid.evaluate checkpoint={WEIGHTS} {_net_words(facts)} \\
+  data.height={facts["height"]} data.width={facts["width"]} target=<name>
 ```"""
 
 
