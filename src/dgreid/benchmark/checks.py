@@ -13,6 +13,7 @@ from dgreid.data.domains.base import Domain
 from dgreid.data.domains.synthetic import SyntheticDomain
 from dgreid.errors import InputError
 from dgreid.run.build import build_domains, build_net
+from dgreid.run.checkpoints import LAST
 from dgreid.run.compose import readable
 from dgreid.run.composition import composed
 
@@ -45,7 +46,10 @@ def problems(sweeps: Sequence[Sweep]) -> list[str]:
             found.append(_told(error))
         else:
             needed += sweep.runs * parameters * BYTES_OF_PARAMETER * (CHECKPOINTS + bool(config.evaluate_every))
-    found += _of_disk(Path(str(configs[0][1].runs)), needed)
+    runs, name = Path(str(configs[0][1].runs)), str(configs[0][1].name)
+    written = sum(1 for _ in (runs / name).rglob(LAST))  # of runs that were begun before
+    left = max(0.0, 1 - written / sum(sweep.runs for sweep in sweeps))
+    found += _of_disk(runs, needed * left)
     return list(dict.fromkeys(found))
 
 
@@ -70,7 +74,8 @@ def _of_disk(runs: Path, needed: float) -> Iterator[str]:
     free = shutil.disk_usage(place).free
     if free < needed:
         yield (
-            f"{place} has {free / GIGABYTE:.1f} GB left, checkpoints of all runs take about {needed / GIGABYTE:.1f}: "
+            f"{place} has {free / GIGABYTE:.1f} GB left, checkpoints of the runs to come take about "
+            f"{needed / GIGABYTE:.1f}: "
             "free some, or choose another disk with runs=<folder>"
         )
 
