@@ -262,8 +262,8 @@ def test_a_sweep_of_plans(planned, data_root, tmp_path):
     done = command(tmp_path, "-m", *SMALL, *CELL, f"data_root={data_root}", *words)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"method +(\w+) in", done.stdout) == ["FB", "SoftmaxTriplet"]
-    written = {path.relative_to(tmp_path / "runs").as_posix() for path in (tmp_path / "runs").rglob("*")}
-    assert written == {".sweeps", ".sweeps/multirun.yaml"}, "what Hydra notes of each sweep, and no run"
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [".sweeps"], "notes of the sweep, and no run"
+    assert "sweep of 2 runs: 2 done" in done.stdout
 
 
 @pytest.mark.slow
