@@ -106,7 +106,7 @@ def own_command() -> list[str]:
     if hydra.mode == RunMode.RUN:
         return [sys.executable, *program(), *sys.argv[1:]]
     folders = {source.provider: source.path for source in hydra.runtime.config_sources}
-    options = ["--config-name", hydra.job.config_name, "--config-path", folders["main"]]
+    options = ["--config-name", str(hydra.job.config_name), "--config-path", folders["main"]]
     options += ["--config-dir", folders["command-line"]] if "command-line" in folders else []
     kept = [typed for typed in hydra.overrides.hydra if not typed.lstrip("+~").startswith(OF_THE_SWEEP)]
     return [sys.executable, *program(), *options, *kept, *hydra.overrides.task]
