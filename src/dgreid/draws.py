@@ -64,7 +64,7 @@ class SeededDraws:
         return float(torch.rand((), generator=self.generator(clock, name)))
 
     def normal(self, rows: int, width: int, clock: Clock, name: str) -> Tensor:
-        """Standard normal draws that belong to the rows of a batch: (rows, width) on the CPU, of torch's default type."""
+        """Standard normal draws that belong to rows of a batch: (rows, width) on the CPU, of torch's default type."""
         generator = self.generator(clock, name)
         return rows_of_this_rank(torch.randn(all_rows(rows), width, generator=generator))
 

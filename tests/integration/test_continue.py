@@ -87,7 +87,8 @@ def test_a_run_that_is_named_may_become_longer(broken_off, data_root, tmp_path):
         ("sources=[synthetic_plaza]", r"sources was \['synthetic_plaza', 'synthetic_campus'\] and is"),
         ("strategy=il", "strategy._target_ was dgreid.strategies.fbf.FBF and is dgreid.strategies.il.IL"),
         ("epochs=1", "epochs was 2 and is 1"),
-        ("+trainer.sneaky=1", "trainer.sneaky was None and is 1"),
+        ("+trainer.benchmark=true", "trainer.benchmark was None and is True"),
+        ("+trainer.sneaky=1", "trainer.sneaky=1: Trainer takes no sneaky"),
         ("protocol=synthetic/to_night", "protocol=synthetic/to_night with resume=.*leave protocol out"),
     ],
 )

@@ -56,10 +56,10 @@ def test_a_named_protocol_is_trained_and_evaluated(data_root, tmp_path):
 
 
 def test_people_are_held_out_of_the_whole_source(data_root, tmp_path):
-    choice = ("synthetic.train_identities=24", "holdout=0.25", "selection=source", "evaluate_every=1", "data.cache=disk")
-    place = f"data.cache_folder={tmp_path / 'crops'}"
-    folder = train_small(data_root, tmp_path / "run", *SPLIT, *choice, place)
-    config = composed(typed(data_root, *SPLIT, *choice, place))
+    choice = ("synthetic.train_identities=24", "holdout=0.25", "selection=source", "evaluate_every=1")
+    place = "data.cache=disk", f"data.cache_folder={tmp_path / 'crops'}"
+    folder = train_small(data_root, tmp_path / "run", *SPLIT, *choice, *place)
+    config = composed(typed(data_root, *SPLIT, *choice, *place))
     data = build_data(config, build_domains(config, "sources"), build_domains(config, "target"))
     (held_out,) = data.holdout_sets().values()
     assert list(data.holdout_sets()) == ["synthetic_plaza"]

@@ -50,10 +50,13 @@ def _message(error: BaseException) -> str | None:
     _expect_no_more_losses()
     if how is None:
         return (
-            "a process that loads images does not answer: most often shared memory (/dev/shm) is full, or a disk of the "
-            f"network hangs; {WAY_OUT}"
+            "a process that loads images does not answer: most often shared memory (/dev/shm) is full, or a disk of "
+            f"the network hangs; {WAY_OUT}"
         )
-    return f"a process that loads images is gone ({how}): most often memory ran out, or shared memory (/dev/shm); {WAY_OUT}"
+    return (
+        f"a process that loads images is gone ({how}): most often memory ran out, or shared memory (/dev/shm); "
+        f"{WAY_OUT}"
+    )
 
 
 def _expect_no_more_losses() -> None:

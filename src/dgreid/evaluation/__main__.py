@@ -17,7 +17,7 @@ from dgreid.evaluation.embedding_files.request import Request
 from dgreid.evaluation.scoring import Expansion, Reranking, Scoring
 from dgreid.evaluation.verification import RATES
 
-FILES = "`python -m dgreid.evaluate ... export=<file>.npz` writes such files, as any program may: see docs/evaluation.md."
+FILES = "`python -m dgreid.evaluate ... export=<file>.npz` writes such files, or any program: see docs/evaluation.md."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
