@@ -151,17 +151,19 @@ def _failure(ranks: _Ranks, reports: Sequence[Path]) -> str:
     codes = {rank: process.returncode for rank, process in enumerate(ranks.processes) if rank not in ranks.killed}
     for rank, code in codes.items():
         if code < 0 and rank not in told:
-            name = signal.Signals(-code).name
-            cause = ", perhaps because memory ran out" if name == "SIGKILL" else ""
-            return (
-                f"process {rank} of {count} was ended by {name}{cause}, and the others with it; "
-                "continue the run with resume=auto"
-            )
+            ended_by = signal.Signals(-code).name
+            cause = ", perhaps because memory ran out" if ended_by == "SIGKILL" else ""
+            others = "" if count == 1 else ", and the others with it"
+            return f"{_name(rank, count)} was ended by {ended_by}{cause}{others}; continue the run with resume=auto"
     if told:
         rank = min(told, key=lambda rank: told[rank].seconds)
         if not told[rank].is_stack:
             return told[rank].text
         print(told[rank].text, file=sys.stderr)
-        return f"process {rank} of {count} failed: {told[rank].text.strip().splitlines()[-1]}"
+        return f"{_name(rank, count)} failed: {told[rank].text.strip().splitlines()[-1]}"
     rank = next(rank for rank, code in codes.items() if code)
-    return f"process {rank} of {count} ended with exit code {codes[rank]}; what it said stands above"
+    return f"{_name(rank, count)} ended with exit code {codes[rank]}; what it said stands above"
+
+
+def _name(rank: int, count: int) -> str:
+    return "the process of this run" if count == 1 else f"process {rank} of {count}"

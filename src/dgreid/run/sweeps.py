@@ -58,9 +58,7 @@ def begin(config: DictConfig) -> None:
     notes = Path(config.hydra.sweep.dir).absolute() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     launcher = str(config.hydra.runtime.choices["hydra/launcher"])
     if launcher == SLURM and shutil.which("srun") is None:
-        raise InputError(
-            f"hydra/launcher={SLURM}: there is no srun here; start it where the cluster takes jobs"
-        )
+        raise InputError(f"hydra/launcher={SLURM}: there is no srun here; start it where the cluster takes jobs")
     write_plan(notes, planned(config), launcher)
     os.environ[SWEEP] = str(notes)
     if launcher == JOBLIB:

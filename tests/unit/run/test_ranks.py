@@ -56,6 +56,12 @@ def test_all_succeed(tmp_path):
     assert gone(tmp_path)
 
 
+def test_one_that_was_alone_and_is_killed(tmp_path):
+    (tmp_path / "1").write_text("0")  # the other that it would wait for
+    with pytest.raises(InputError, match=r"^the process of this run was ended by SIGKILL, perhaps.*out; continue"):
+        run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", count=1)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_one_that_is_killed_ends_one_that_waits(rank, tmp_path):
     with pytest.raises(InputError, match=rf"process {rank} of 2 was ended by SIGKILL.*resume=auto"):
