@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from dgreid.errors import InputError, nearest
 from dgreid.report.reading import Run
+from dgreid.run.protocols import UNTOLD
 
 # What a run is tested on and trained on is told by the table; weights are told by their hash, not by their place.
 OF_THE_TABLE = ("seed", "target", "sources", "domain", "net.weights")
 NO_PROTOCOL = "no protocol"
+OTHER_SOURCES = "sources are "  # so begins the sentence of a run whose sources are not its protocol's
 HASH_DIGITS = 8
 
 
@@ -35,8 +37,10 @@ class Row(NamedTuple):
 
     @property
     def variant(self) -> tuple[str, ...] | None:
-        """What deviates from the protocol; None where that was not recorded."""
-        return self.runs[0].variant
+        """What of any of its runs deviates from the protocol; None where that was not recorded."""
+        if self.runs[0].variant is None:
+            return None
+        return tuple(dict.fromkeys(sentence for run in self.runs for sentence in run.variant or ()))
 
     @property
     def weights(self) -> str:
@@ -153,10 +157,9 @@ def _described(run: Run, sources_tell: bool) -> dict[str, str]:
     }
     told["strategy"] = run.strategy
     told["initial weights"] = initial_weights(run)
-    told["deviates from its protocol"] = "; ".join(run.variant or ()) or (
-        "not recorded" if run.variant is None else "no"
-    )
-    if run.variant or sources_tell:
+    # Not in what: sentences name a target's own sources, and its runs belong into one row with those of other targets.
+    told["deviates from its protocol"] = "not recorded" if run.variant is None else "yes" if run.variant else "no"
+    if sources_tell or any(one.startswith(OTHER_SOURCES) or one == UNTOLD for one in run.variant or ()):
         told["sources"] = "+".join(run.sources)
     told.update({key: _text(value) for key, value in run.identity.items() if key.startswith("domain.")})
     for target in run.record.get("targets", ()):

@@ -65,6 +65,19 @@ def test_initial_weights_and_variants_are_rows_of_their_own(tmp_path):
     assert all("/home" not in row.name for row in sheet.rows)
 
 
+def test_a_variant_of_all_cells_is_one_row_with_all_that_deviates(tmp_path):
+    small = {name: [f"crops of {name} is labeled, not detected"] for name in ("market1501", "cuhknp")}
+    runs = [made(tmp_path / name, target=name, variant=sentences) for name, sentences in small.items()]
+    ((row,),) = [sheet.rows for sheet in sheets(runs)]
+    assert set(row.variant) == {sentence for sentences in small.values() for sentence in sentences}
+
+
+def test_a_variant_with_other_sources_is_named_by_them(tmp_path):
+    runs = [made(tmp_path / "a"), made(tmp_path / "b", variant=["sources are msmt17v1, not msmt17v1, cuhk_sysu"])]
+    assert len(names(runs)[0]) == 2
+    assert any("sources" in key for row in sheets(runs)[0].rows for key in row.settings)
+
+
 def test_older_results_mark_a_variant_by_its_name(tmp_path):
     old = made(tmp_path / "a", protocol="variant of p3/to_market1501", variant=None)
     unknown = made(tmp_path / "b", seed=1, variant=None)
