@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dgreid.train import main as train_command
@@ -83,11 +84,15 @@ class RunningCommand:
         trainer = self._ranks[:1] if self.several else [self.process]
         if fault in ("disk", "worker", "rank"):
             victims = {"disk": trainer, "rank": self._ranks, "worker": _children(*trainer)}[fault]
-            for victim in victims[-1:]:
-                _fill_disk(victim) if fault == "disk" else os.kill(victim, signal.SIGKILL)
+            try:
+                for victim in victims[-1:]:
+                    _fill_disk(victim) if fault == "disk" else os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:  # it has ended meanwhile
+                return False
             return bool(victims)
         for leader in (self.process, *self._ranks) if everyone else ():
-            os.killpg(leader, signal.Signals[fault])
+            with suppress(ProcessLookupError):  # a rank that has just begun heads no group yet, or has ended meanwhile
+                os.killpg(leader, signal.Signals[fault])
         if not everyone:
             os.kill(self.process, signal.Signals[fault])
         return True
