@@ -151,7 +151,7 @@ def test_a_folder_that_holds_a_run(data_root, tmp_path):
     folder = train_small(data_root, tmp_path / "run", "epochs=1")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     text = message(train_small, data_root, folder, "epochs=1")
-    for part in (str(folder), "already holds a run", "never overwritten", "python evaluate.py run=", "name="):
+    for part in (str(folder), "already holds a run", "never overwritten", "python -m dgreid.evaluate run=", "name="):
         assert part in text
     text = message(train_small, data_root, folder, "epochs=1", "resume=true")
     for part in (str(folder), "finished run", "more epochs"):
