@@ -143,7 +143,7 @@ def test_the_card_has_the_numbers_of_the_result(run, weights):
 def test_the_card_s_command_gives_the_run_s_numbers(run, weights, data_root, tmp_path):
     card = (weights / "model_card.md").read_text(encoding="utf-8")
     typed = blocks(card, "bash")[0].replace("\\\n", " ").replace("<name>", "synthetic_night")
-    words = shlex.split(typed)[2:]
+    words = shlex.split(typed)[3:]  # python -m dgreid.evaluate
     words[0] = words[0].replace("checkpoint=", f"checkpoint={weights}/")
     evaluate(
         composed(

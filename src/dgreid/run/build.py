@@ -12,6 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -171,9 +172,14 @@ def ddp_strategy() -> DDPStrategy:
     They are equal already, or follow the first process's after a step.
     """
     known = inspect.signature(DistributedDataParallel).parameters
-    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # until torch 2.14
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its older name
     options: dict[str, Any] = {name: False}
     return DDPStrategy(find_unused_parameters=True, **options)
+
+
+def build_loggers(config: DictConfig, folder: Path) -> list[Logger]:
+    """Where curves and numbers go; their files lie in the folder."""
+    return cast(list[Logger], instantiate(config.logger, folder=folder))
 
 
 def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> lightning.Trainer:
@@ -182,7 +188,7 @@ def build_trainer(config: DictConfig, folder: Path, targets: Sequence[str]) -> l
         trainer_options(config),
         max_epochs=config.epochs,
         check_val_every_n_epoch=config.evaluate_every or config.epochs + 1,
-        logger=instantiate(config.logger, folder=folder),
+        logger=build_loggers(config, folder),
         callbacks=callbacks(config, folder, targets),
         default_root_dir=str(folder),
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as lightning
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -19,7 +18,7 @@ from dgreid.errors import InputError
 from dgreid.evaluation.scoring import Scoring
 from dgreid.files import require_within
 from dgreid.loggers import introduce, publish
-from dgreid.run.build import build_data, build_domains, build_scoring, set_precision
+from dgreid.run.build import build_data, build_domains, build_loggers, build_scoring, set_precision
 from dgreid.run.compose import task_overrides
 from dgreid.run.embeddings import Keep, export_to
 from dgreid.run.environment import environment
@@ -135,7 +134,7 @@ def _write(config: DictConfig, output: Path, rows: Sequence[Row], facts: Mapping
     pictures = write_lists_and_pictures(output, rows, rows[-1].rule)
     if "job_type" in config.logger:
         config.logger.job_type = "eval"
-    loggers = instantiate(config.logger, folder=output)
+    loggers = build_loggers(config, output)
     introduce(loggers, cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), facts)
     publish(loggers, summary_keys(rows), pictures, sorted(output.glob("queries*.csv")))
     print_table(rows)
