@@ -19,6 +19,7 @@ from dgreid.archives import require_reasonable_size
 from dgreid.errors import InputError
 from dgreid.files import second_name, write_atomically
 
+DIRECTORY = 0x10  # attribute of an entry of a zip archive
 CHECKPOINTS = "checkpoints"
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 FORMAT_KEY, FORMAT = "dgreid_format", 1  # checkpoints without the key are of the time before there was one
@@ -36,8 +37,12 @@ def read_checkpoint(path: Path) -> dict[str, object]:
         if zipfile.is_zipfile(path):  # not so the files of old versions of torch, which may be read, too
             with zipfile.ZipFile(path) as archive:
                 altered = archive.testzip()
+                entries = archive.infolist()
             if altered is not None:
                 raise zipfile.BadZipFile(f"wrong checksum of {altered}")
+            # What torch goes by and the checksums do not see: without them it would return memory as it found it.
+            if any(entry.file_size != entry.compress_size or entry.external_attr & DIRECTORY for entry in entries):
+                raise zipfile.BadZipFile("entries of an altered kind or size")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise

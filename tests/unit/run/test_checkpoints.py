@@ -82,6 +82,18 @@ def test_an_altered_bit_is_recognised_or_without_effect(archive, tmp_path_factor
     assert torch.equal(found["state_dict"]["rows"], torch.ones(3))
 
 
+@pytest.mark.parametrize("entry", ["archive/data/0", "archive/data/1"])
+@pytest.mark.parametrize("field", [24, 38])
+def test_sizes_and_attributes_that_torch_goes_by_are_looked_at(entry, field, archive, tmp_path):
+    """In a zip archive's directory they have no checksum: bit 4 makes numbers longer, or a folder of them."""
+    altered = bytearray(archive)
+    name = altered.rindex(entry.encode())
+    altered[name - 46 + field] ^= 1 << 4
+    (tmp_path / "a.ckpt").write_bytes(altered)
+    with pytest.raises(InputError, match="it is damaged or no checkpoint"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
 @settings(deadline=None, max_examples=100)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_torn_file_is_recognised(archive, tmp_path_factory, share):
