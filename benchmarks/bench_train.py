@@ -39,7 +39,7 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     # As a run computes float32 by default: in full, not in TF32.
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined] # untyped
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined] # torch has no types for it
     if arguments.profile:
         print(profiled(arguments))
     elif arguments.only:

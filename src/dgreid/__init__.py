@@ -59,7 +59,8 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604 # names, all of them
+__all__ = list(_HOME_OF)
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dgreid import __version__
-from dgreid.errors import InputError
+from dgreid.errors import InputError, exit_code
 from dgreid.run.listing import Choice, choices, group_of, kinds, search_path
 
 COMMANDS = {
@@ -41,14 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_commands())
         return 0
-    try:
-        if words[0] != "list":
-            raise InputError(f"{words[0]}: `python -m dgreid` knows `list`; a program is python -m dgreid.<name>")
-        print(_list(words[1:]))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: print(_listed(words)))
 
 
 def _commands() -> str:
@@ -56,6 +49,12 @@ def _commands() -> str:
     rows = [_entry(name, text, width) for name, text in COMMANDS.items()]
     title = f"dgreid {__version__}: domain-generalizable person re-identification"
     return "\n".join([title, "", *rows, "", "Each takes --help."])
+
+
+def _listed(words: Sequence[str]) -> str:
+    if words[0] != "list":
+        raise InputError(f"{words[0]}: `python -m dgreid` knows `list`; a program is python -m dgreid.<name>")
+    return _list(words[1:])
 
 
 def _list(words: Sequence[str]) -> str:

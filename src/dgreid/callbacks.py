@@ -70,7 +70,8 @@ class StepTimes(Callback):
         self.seconds += seconds
         self._epoch_waiting += self._waited
         self._epoch_total += seconds
-        if trainer.global_step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined] # set by Lightning
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined] # a part of the trainer sets it, unseen by types
+        if trainer.global_step % max(every, 1) == 0:
             values = {"seconds_per_step": self._total / self._steps, "data_wait": self._waiting / self._total}
             pl_module.log_dict(values)
             self._waiting = self._total = 0.0
@@ -112,7 +113,7 @@ class UnfinishedEpoch(Callback):
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """A run has epochs, also one with ``max_steps``."""
-        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign] # no public switch
+        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign] # it has no option for this
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -209,11 +210,11 @@ def embedding_progress(trainer: lightning.Trainer, images: int) -> Iterator[None
         return
     with progress("embedding", images, console) as advance:
         counting = _Embedded(advance, images)
-        trainer.callbacks.append(counting)  # type: ignore[attr-defined] # set by Lightning
+        callbacks_of(trainer).append(counting)
         try:
             yield
         finally:
-            trainer.callbacks.remove(counting)  # type: ignore[attr-defined] # likewise
+            callbacks_of(trainer).remove(counting)
 
 
 class _Embedded(Callback):
@@ -228,6 +229,11 @@ class _Embedded(Callback):
         """Moves the bar."""
         self.done = min(self.images, self.done + len(batch.indices) * trainer.world_size)
         self.advance(self.done)
+
+
+def callbacks_of(trainer: lightning.Trainer) -> list[Callback]:
+    """A trainer's callbacks, in the order of their turns; changing the list changes the trainer."""
+    return trainer.callbacks  # type: ignore[attr-defined] # a part of the trainer sets it, unseen by types
 
 
 def total_steps(trainer: lightning.Trainer) -> int:

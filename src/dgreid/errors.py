@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
     """Something the user gave is wrong. The commands print the message without a stack and exit with code 1."""
+
+
+def own_message(error: Exception) -> str | None:
+    """The message of an :class:`InputError`; None for any other error."""
+    return str(error) if isinstance(error, InputError) else None
+
+
+def exit_code(work: Callable[[], int | None], message_of: Callable[[Exception], str | None] = own_message) -> int:
+    """Runs a command; what the user can mend, or has stopped, ends in a line instead of a stack.
+
+    Args:
+        work: the command; what it returns is the exit code, None is 0.
+        message_of: what to tell of an error, None where the user cannot mend it.
+
+    Returns:
+        The exit code for the shell: 1 after an error that was told, 130 after the keyboard's Ctrl-C.
+    """
+    try:
+        return work() or 0
+    except KeyboardInterrupt:
+        print("stopped by the keyboard", file=sys.stderr)
+        return 130
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        return 1
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

@@ -162,6 +162,7 @@ def _wandb_id(folder: Path, name: str) -> str:
     return f"{name.replace('/', '-')[-100:]}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
+@rank_zero_only
 def introduce(loggers: Sequence[Logger], config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Tells loggers of a run before it begins.
 
@@ -177,7 +178,7 @@ def introduce(loggers: Sequence[Logger], config: Mapping[str, Any], facts: Mappi
     tags = [f"{key}={about[key]}" for key in ("protocol", "strategy", "target", "seed") if about[key] is not None]
     tags += ["variant"] if about["variant"] else []
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and not rank_zero_only.rank:  # type: ignore[attr-defined] # by Lightning
+        if isinstance(logger, WandbLogger):
             logger.experiment.config.update({"run": about}, allow_val_change=True)
             logger.experiment.tags = tuple(tag[:LONGEST_TAG] for tag in tags)
         logger.log_hyperparams(dict(config))

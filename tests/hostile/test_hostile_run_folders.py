@@ -226,7 +226,7 @@ def test_a_trusted_module_that_is_not_there(run):
 # Places
 
 
-@pytest.mark.parametrize("name", ["/tmp/{}", "a/b", "..", "../../{}", "a\\b", "a\0b"])
+@pytest.mark.parametrize("name", ["/{}", "a/b", "..", "../../{}", "a\\b", "a\0b"])
 def test_a_name_of_a_domain_is_no_path(name, run, trace):
     """Folders of results are called after targets."""
     name = name.format(trace.name)

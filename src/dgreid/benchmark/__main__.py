@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from dgreid.benchmark.checks import problems
 from dgreid.benchmark.estimates import estimates, print_estimates
 from dgreid.benchmark.running import run_sweep, show_report
 from dgreid.benchmark.tables import BENCHMARKS, Sweep, sweeps_of
-from dgreid.errors import InputError
+from dgreid.errors import InputError, exit_code
 from dgreid.run.compose import readable
 from dgreid.run.composition import composed
 from dgreid.run.quiet import keep_terminal_readable
@@ -35,19 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     keep_terminal_readable()
     given = _parser().parse_intermixed_args(arguments)
-    try:
-        strategies = [name for name in given.strategies.split(",") if name]
-        sweeps = sweeps_of(given.benchmark, strategies, _seeds(given.seeds), given.extra, given.overrides)
-        return _carry_out(given, sweeps)
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        return 130
-    except Exception as error:
-        message = readable(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+    return exit_code(lambda: _carry_out(given), readable)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,8 +59,10 @@ def _seeds(text: str) -> list[int]:
         raise InputError(f"--seeds {text}: whole numbers with commas between them, e.g. 0,1,2") from error
 
 
-def _carry_out(given: argparse.Namespace, sweeps: Sequence[Sweep]) -> int:
+def _carry_out(given: argparse.Namespace) -> int:
     """What was asked for; the exit code."""
+    strategies = [name for name in given.strategies.split(",") if name]
+    sweeps = sweeps_of(given.benchmark, strategies, _seeds(given.seeds), given.extra, given.overrides)
     if given.jobs is not None and given.jobs < 1:
         raise InputError(f"--jobs {given.jobs}: at least one run at a time")
     benchmark = BENCHMARKS[given.benchmark]
@@ -94,7 +84,7 @@ def _carry_out(given: argparse.Namespace, sweeps: Sequence[Sweep]) -> int:
     return max(code, show_report(Path(str(config.runs)) / str(config.name)))
 
 
-def _show(sweeps: Sequence[Sweep], at_once: int, minutes: dict[str, float], cells: bool) -> None:
+def _show(sweeps: Sequence[Sweep], at_once: int, minutes: Mapping[str, float], cells: bool) -> None:
     """How much there is to do; the cells, too, where asked for."""
     runs = sum(sweep.runs for sweep in sweeps)
     print(f"{runs} runs, {at_once} at a time; finished ones are passed over", flush=True)

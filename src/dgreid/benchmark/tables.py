@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dgreid.errors import InputError, nearest
@@ -36,7 +37,7 @@ class Benchmark(NamedTuple):
     protocols: str
     parts: tuple[Part, ...]
     at_once: int | None = None
-    minutes: dict[str, float] = {}  # noqa: RUF012 # of a NamedTuple, so never changed
+    minutes: Mapping[str, float] = MappingProxyType({})
 
 
 IL, M3L = ("experiment=il",), ("experiment=m3l",)

@@ -21,6 +21,7 @@ from dgreid.data.cuhk03_extract import extract, find_mat
 from dgreid.data.doctor import DomainReport, Finding, SubsetReport, examine
 from dgreid.data.domains.base import Domain
 from dgreid.data.domains.published import existing_data_root
+from dgreid.errors import exit_code
 from dgreid.run.compose import conf_folder, readable, register_catalogue
 from dgreid.run.guards import known_domains
 
@@ -42,18 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [*given.words, *rest]
     overrides = [word for word in words if "=" in word]
     names = [word for word in words if "=" not in word]
-    try:
-        config = _configuration(overrides)
-        return _check(config, names, given) if given.command == "check" else _prepare(config)
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        return 130
-    except Exception as error:
-        message = readable(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+    return exit_code(lambda: _carried_out(given, overrides, names), readable)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("dataset", choices=["cuhk03"])
     prepare.add_argument("words", nargs="*", metavar="data_root=<folder>", help="the folder of all data sets")
     return parser
+
+
+def _carried_out(given: argparse.Namespace, overrides: list[str], names: list[str]) -> int:
+    config = _configuration(overrides)
+    return _check(config, names, given) if given.command == "check" else _prepare(config)
 
 
 def _configuration(overrides: list[str]) -> DictConfig:

@@ -23,7 +23,7 @@ class BoundedLoader(DataLoader[ReIDBatch]):
     asked twice, since a run that was suspended meanwhile has waited for nothing.
     """
 
-    def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch promises a class of its own
+    def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch names its own class, whose users need an iterator
         batches = super().__iter__()
         left = len(self.sampler) if isinstance(self.sampler, Sized) else -1
         while left:

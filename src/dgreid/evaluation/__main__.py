@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dgreid.data.images import read_image
-from dgreid.errors import InputError
+from dgreid.errors import InputError, exit_code
 from dgreid.evaluation.block_sizes import MEMORY_LIMIT
 from dgreid.evaluation.embedding_files.command import score
 from dgreid.evaluation.embedding_files.comparison import UNITS, Comparing
@@ -27,15 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where something is wrong, or 130 when stopped by the keyboard.
     """
     given = _parser().parse_args(arguments)
-    try:
-        score(_request(given), read_image)
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        return 130
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: score(_request(given), read_image))
 
 
 def _parser() -> argparse.ArgumentParser:

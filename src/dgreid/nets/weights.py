@@ -7,7 +7,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 SMALLEST_SHARE = 0.9
 PUBLISHED_HASH = re.compile(r".*-([0-9a-f]{8})")
 # The releases' checkpoints hold their best mAP as a numpy scalar, under the module name that numpy had then.
-REBUILD_SCALAR: Callable[..., Any] = np.float64(0).__reduce__()[0]  # type: ignore[assignment]  # numpy types it as str
+REBUILD_SCALAR = cast("Callable[..., Any]", np.float64(0).__reduce__()[0])
 NUMPY_SCALARS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     REBUILD_SCALAR,
     (REBUILD_SCALAR, "numpy.core.multiarray.scalar"),

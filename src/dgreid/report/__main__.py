@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dgreid.errors import InputError
+from dgreid.errors import InputError, exit_code
 from dgreid.evaluation.embedding_files.comparison import UNITS
 from dgreid.report.comparison import Resampling
 from dgreid.report.markdown import markdown_report
@@ -36,18 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = COMMANDS.get(words[0]) if words else None
-    try:
-        if command is None:
-            _report(words)
-        else:
-            command(words[1:])
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        return 130
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _report(words) if command is None else command(words[1:]))
 
 
 def _report(words: Sequence[str]) -> None:

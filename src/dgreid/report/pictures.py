@@ -9,6 +9,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ def _cmc(sheet: Sheet) -> Iterator[Picture]:
         curves = {plain(row.name): curve for row in sheet.rows if (curve := cmc(row, target)) is not None}
         if curves:
             title = f"{target}: queries with a match up to each rank, mean over seeds"
-            yield Picture(title, _drawn(lambda path, curves=curves: cmc_curves(curves, path)), "CMC")  # type: ignore[misc] # bound at once
+            yield Picture(title, _drawn(partial(cmc_curves, curves)), "CMC")
 
 
 def cmc(row: Row, target: str) -> NDArray[np.float64] | None:
@@ -117,7 +118,7 @@ def _training(sheet: Sheet) -> Iterator[Picture]:
         merged = [line for row in sheet.rows for line in _curve(row, target)]
         if merged:
             title = f"{target}: losses of the first seed, and mAP where it was taken in training"
-            yield Picture(title, _drawn(lambda path, merged=merged: training_curves(merged, path)), "Training")  # type: ignore[misc]
+            yield Picture(title, _drawn(partial(training_curves, merged)), "Training")
 
 
 def _curve(row: Row, target: str) -> list[dict[str, str]]:

@@ -193,12 +193,12 @@ def _queries(rows: Sequence[Sequence[str]]) -> Queries:
 
 
 def _check_config(file: Path, config: Mapping[str, Any]) -> None:
-    kinds = {"seed": int, "sources": (str, list), "target": (str, list), "strategy": dict}
-    also = {key: dict for key in ("data", "trainer") if key in config}
+    kinds: dict[str, type | tuple[type, ...]] = {key: dict for key in ("data", "trainer") if key in config}
+    kinds |= {"seed": int, "sources": (str, list), "target": (str, list), "strategy": dict}
     if config.get("target") in ([], ""):
         raise InputError(f"{file} is no run's configuration (no target); {WAY_OUT}")
-    for key, kind in (kinds | also).items():
-        if not isinstance(config.get(key), kind):  # type: ignore[arg-type] # a class, or several
+    for key, kind in kinds.items():
+        if not isinstance(config.get(key), kind):
             raise InputError(f"{file} is no run's configuration (no {key}, or another kind of value); {WAY_OUT}")
 
 

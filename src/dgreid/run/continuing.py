@@ -15,6 +15,7 @@ from dgreid.files import is_temporary, write_json
 from dgreid.run.checkpoints import last_good_checkpoint
 from dgreid.run.folder import CONFIG, RECORD, RESULT, difference, fingerprint, quoted, write_config
 from dgreid.run.folder_lock import LOCK
+from dgreid.run.processes import this_rank
 from dgreid.run.protocols import variant_line
 from dgreid.run.results import SHOWN
 from dgreid.run.stored import plain_config, stored_json
@@ -59,7 +60,7 @@ def check_folder(folder: Path, config: Mapping[str, Any], mode: Resume) -> bool:
             finished run, or one of another configuration.
     """
     there = (folder / CONFIG).is_file()
-    if _rank():  # the first process asks, and tells all
+    if this_rank():  # the first process asks, and tells all
         return there and mode != "no"
     if mode == "no" and there:
         raise InputError(f"{folder} already holds a run, which is never overwritten: {_what_to_do(folder)}")
@@ -94,7 +95,7 @@ def take_up(folder: Path, config: Mapping[str, Any], mode: Resume, facts: Mappin
     if continues and (folder / RECORD).is_file():
         _check_same_data(folder, facts)
     checkpoint = last_good_checkpoint(folder) if continues else None
-    if not _rank():
+    if not this_rank():
         write_json(folder / RECORD, facts)
         write_config(folder, config)  # last: a folder with a configuration has a record, too
     return checkpoint
@@ -116,10 +117,6 @@ def tell_result(folder: Path) -> None:
         print(f"  {row['target']}, {row['selection']} (step {row['step']}), {row['ranking']}: {numbers}")
     if line := variant_line(result):
         print(line)
-
-
-def _rank() -> int:
-    return rank_zero_only.rank  # type: ignore[attr-defined] # set by Lightning
 
 
 def _check_same_run(folder: Path, config: Mapping[str, Any], mode: Resume) -> None:

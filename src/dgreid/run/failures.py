@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_only
-
 from dgreid.errors import InputError
 from dgreid.files import write_json
 from dgreid.run.compose import readable
 from dgreid.run.folder import RECORD
+from dgreid.run.processes import this_rank
 
 FAILED = "failed.json"
 FORMAT = 1
@@ -24,7 +23,7 @@ def failure_noted(folder: Path) -> Iterator[None]:
 
     Of several processes the first that fails says why; what the others say mostly follows from it.
     """
-    if not rank_zero_only.rank:  # type: ignore[attr-defined] # set by Lightning
+    if not this_rank():
         (folder / FAILED).unlink(missing_ok=True)  # of an earlier attempt
     try:
         yield

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_warn
 
 from dgreid.errors import InputError
+from dgreid.run.processes import this_rank
 
 LOCK = ".lock"
 HELD = (errno.EACCES, errno.EAGAIN)
@@ -36,7 +37,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another process is there, or the folder cannot be written.
     """
-    if rank_zero_only.rank:  # type: ignore[attr-defined] # set by Lightning
+    if this_rank():
         yield
         return
     with _opened(folder, "a+") as file:
@@ -61,7 +62,7 @@ def check_unused(folder: Path) -> None:
     Raises:
         InputError: one is, on this machine or on one whose locks can be seen.
     """
-    if rank_zero_only.rank or not (folder / LOCK).is_file():  # type: ignore[attr-defined] # set by Lightning
+    if this_rank() or not (folder / LOCK).is_file():
         return
     with _opened(folder, "r+") as file:
         if not _taken(file):

@@ -161,10 +161,10 @@ def _options(node: Mapping[str, Any], built: Any) -> dict[str, str]:
     defaults: dict[str, Any] = {}
     if callable(built):
         try:
-            parameters = inspect.signature(built).parameters.values()
-        except ValueError:  # of some built-in classes
-            parameters = ()  # type: ignore[assignment]
-        defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+            parameters = inspect.signature(built).parameters
+            defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+        except ValueError:
+            pass  # some built-in classes tell nothing
     given = {key: value for key, value in node.items() if key not in OF_HYDRA}
     if "_partial_" in node:
         defaults = {}

@@ -86,7 +86,7 @@ def measure(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[
     module = build_module(config, build_net(config), data.infos())
     trainer = build_planning_trainer(config)
     meter = StepMeter(trainer.strategy.root_device, STEPS)
-    trainer.profiler = meter  # type: ignore[attr-defined] # set by Lightning
+    trainer.profiler = meter  # type: ignore[attr-defined] # a part of the trainer sets it, unseen by types
     if trainer.is_global_zero:
         print(f"plan: {STEPS} training steps on {device_name(meter.device)}, nothing is kept", file=sys.stderr)
     try:

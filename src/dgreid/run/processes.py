@@ -7,9 +7,15 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, ListConfig
+from pytorch_lightning.utilities import rank_zero_only
 
 from dgreid.errors import InputError
 from dgreid.types import DomainInfo
+
+
+def this_rank() -> int:
+    """Number of this process among those of the run, as its environment says it: known before they have met."""
+    return rank_zero_only.rank  # type: ignore[attr-defined] # an attribute that Lightning sets on its own function
 
 
 def process_count(config: DictConfig) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
-from pytorch_lightning.utilities import rank_zero_only
 
 from dgreid.run.cells import (
     STOPPED,
@@ -23,7 +22,7 @@ from dgreid.run.cells import (
 )
 from dgreid.run.compose import readable, task_overrides
 from dgreid.run.gpus import own_gpus
-from dgreid.run.processes import process_count
+from dgreid.run.processes import process_count, this_rank
 from dgreid.run.sweep_table import print_cell
 
 ON_GPUS = ("auto", "gpu", "cuda")
@@ -46,7 +45,7 @@ def job_of_sweep(
     hydra = HydraConfig.get()
     launcher, sweeper = hydra.runtime.choices["hydra/launcher"], hydra.runtime.choices["hydra/sweeper"]
     notes = notes_folder()
-    if notes is None or rank_zero_only.rank:  # type: ignore[attr-defined] # set by Lightning
+    if notes is None or this_rank():
         check_score_wanted(sweeper, config)
         run({})
         return source_score(folder())

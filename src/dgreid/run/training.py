@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_info
 from torch import nn
 
-from dgreid.callbacks import StepTimes, peak_memory_bytes
+from dgreid.callbacks import StepTimes, callbacks_of, peak_memory_bytes
 from dgreid.data.domains.base import Domain
 from dgreid.data.modules import MultiDomainDataModule
 from dgreid.distributed import leave
@@ -87,7 +87,7 @@ def train(config: DictConfig) -> None:
     module = build_module(config, build_net(config), data.infos())
     scoring = build_scoring(config)
     trainer = build_trainer(config, folder, list(targets))
-    trainer.callbacks.insert(0, EarlyReport())  # type: ignore[attr-defined] # set by Lightning
+    callbacks_of(trainer).insert(0, EarlyReport())
     protocol = chosen.get("protocol")
     followed = {"protocol": protocol, "variant": deviations(config, protocol, sources, targets)}
     facts = {**_facts(config, resolved, chosen, module), **followed, **kept, "targets": _target_records(targets)}
@@ -181,7 +181,7 @@ def _fit(
 
 
 def _costs(trainer: lightning.Trainer) -> dict[str, Any]:
-    times = next(callback for callback in trainer.callbacks if isinstance(callback, StepTimes))  # type: ignore[attr-defined] # set by Lightning
+    times = next(callback for callback in callbacks_of(trainer) if isinstance(callback, StepTimes))
     return {
         "steps": int(trainer.global_step),
         "training_seconds": round(times.seconds, 3),

@@ -109,7 +109,7 @@ def _plain(value: object) -> object:
 
 
 def _hints(built: Callable[..., Any]) -> dict[str, Any]:
-    constructed: Any = built.__init__ if isinstance(built, type) else built  # type: ignore[misc] # of this very class
+    constructed: Any = built.__init__ if isinstance(built, type) else built  # type: ignore[misc] # a subclass may take others, but this very class is built
     try:
         return get_type_hints(constructed)
     except (NameError, TypeError):  # names that only a type checker sees

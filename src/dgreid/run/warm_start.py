@@ -48,5 +48,5 @@ def start_from(net: nn.Module, start: Path) -> None:
     # Batch normalisation counts its batches in nets of any shape.
     if all(name.endswith("num_batches_tracked") for name in report.matched):
         raise InputError(f"init={start}: no tensor of {path} fits this net; choose the net it was trained with")
-    net.weights_report = report  # type: ignore[assignment] # an attribute of ReIDNet
+    net.weights_report = report  # type: ignore[assignment] # of any net; types know tensors and modules as attributes
     rank_zero_info(f"init: {report.details()}")

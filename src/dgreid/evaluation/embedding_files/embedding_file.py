@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> Path:
     """
     require_new_file(path)
     checked = _checked(embeddings, path)
-    arrays: dict[str, Numbers] = {
+    arrays: dict[str, Any] = {
         "embedding": checked.embeddings,
         "identity": checked.identities,
         "camera": checked.cameras,
@@ -95,7 +95,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> Path:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types its keywords as bool
+            np.savez(file, **arrays)
 
     return write_atomically(path, write)
 

@@ -52,8 +52,8 @@ def write_with_note(
         except RuntimeError as error:
             raise OSError(faiss_reason(error)) from error
         archive = io.BytesIO()
-        content = {"settings": np.array(json.dumps({"format": FORMAT, **settings})), **arrays}
-        np.savez(archive, **content)  # type: ignore[arg-type]  # numpy types its keywords as bool
+        content: dict[str, Any] = {"settings": np.array(json.dumps({"format": FORMAT, **settings})), **arrays}
+        np.savez(archive, **content)
         with temporary.open("ab") as file:
             file.write(archive.getbuffer())
             file.write(END.pack(archive.getbuffer().nbytes, LETTERS))
