@@ -29,7 +29,11 @@ def train_on_rank(data_root, folder, port, break_at, *overrides):
     with pytest.MonkeyPatch.context() as patch, suppress(BrokenOffError):
         if break_at is not None:
             at_step(patch, break_at, "training_step", break_off)
-        train_small(data_root, folder, *RUN, *overrides)
+        try:
+            train_small(data_root, folder, *RUN, *overrides)
+        except RuntimeError as error:  # the other rank has broken off already
+            if break_at is None or "Connection closed by peer" not in str(error):
+                raise
 
 
 def free_port():

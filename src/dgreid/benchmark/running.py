@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from dgreid.benchmark.tables import Sweep
 from dgreid.errors import InputError
 from dgreid.run.folder import RESULT
+from dgreid.run.interruption import sent_to
 from dgreid.run.launchers import missing_launcher
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -44,23 +43,13 @@ def run_sweep(sweep: Sweep, at_once: int) -> int:
     command = [sys.executable, "-m", "dgreid.train", "-m", *words]
     # A session of its own: the terminal's Ctrl-C reaches it once, from here.
     process = subprocess.Popen(command, env=environment, start_new_session=True)
-    with _sent_on(process):
-        code = process.wait()
-    return 128 - code if code < 0 else code
 
-
-@contextmanager
-def _sent_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    def send(number: int, frame: FrameType | None) -> None:
+    def send_on(number: int, frame: FrameType | None) -> None:
         process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as nohup does
-    before = {number: signal.signal(number, send) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with sent_to(send_on, SIGNALS):
+        code = process.wait()
+    return 128 - code if code < 0 else code
 
 
 def show_report(runs: Path) -> int:

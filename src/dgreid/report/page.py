@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
+from dgreid.html import html_page
 from dgreid.report.pictures import Picture
 from dgreid.report.table import Cell, Column, Table, groups
 from dgreid.report.text import plain
@@ -25,34 +24,19 @@ def page(tables: Mapping[str, Sequence[Table]], pictures: Mapping[str, Sequence[
         pictures: likewise.
         facts: lines below the heading.
     """
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     sections = "\n".join(
         _section(title, number, found, pictures.get(title, ())) for number, (title, found) in enumerate(tables.items())
     )
     links = "".join(f'<a href="#part{number}">{_safe(title)}</a>' for number, title in enumerate(tables))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>dgreid: report</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <h1>Report</h1>
 {"".join(f'<p class="facts">{_safe(fact)}</p>' for fact in facts)}
 {f"<nav>{links}</nav>" if len(tables) > 1 else ""}
 </header>
 <main>
 {sections}
-</main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+</main>"""
+    return html_page("dgreid: report", STYLE, body, SCRIPT)
 
 
 def _section(title: str, number: int, tables: Sequence[Table], pictures: Sequence[Picture]) -> str:

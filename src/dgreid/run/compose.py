@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import hydra
@@ -110,6 +110,23 @@ def _job(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], f
             sys.exit(1)
 
     return job
+
+
+@contextmanager
+def errors_end_the_command() -> Iterator[None]:
+    """For Hydra's callbacks, whose errors it would turn into warnings: one that the user can mend is told and ends it.
+
+    Raises:
+        SystemExit: such an error came, with code 1.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = readable(error)
+        if message is None:
+            raise
+        tell(message)
+        sys.exit(1)
 
 
 def readable(error: BaseException) -> str | None:

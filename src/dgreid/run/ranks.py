@@ -9,15 +9,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dgreid.errors import InputError
-from dgreid.run.interruption import Interrupted
+from dgreid.run.interruption import Interrupted, sent_to
 from dgreid.run.reports import REPORT, read_report
 
 STARTER = "DGREID_STARTER"  # process id of who started a rank
@@ -41,7 +40,7 @@ def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str
     with tempfile.TemporaryDirectory(prefix="dgreid-") as folder:
         reports = [Path(folder) / f"{rank}.json" for rank in range(len(environments))]
         ranks = _Ranks()
-        with ranks.forwarding():
+        with sent_to(ranks.forward, FORWARDED):
             try:
                 for environment, report in zip(environments, reports, strict=True):
                     ranks.start(command, {**environment, REPORT: str(report)})
@@ -116,26 +115,12 @@ class _Ranks:
         for process in self.processes:
             process.wait()
 
-    @contextmanager
-    def forwarding(self) -> Iterator[None]:
-        """Sends signals on to all processes."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            self.signals.append(number)
-            for process in self.processes:
-                if process.poll() is None:
-                    process.send_signal(signal.SIGTERM if number == HANG_UP else number)
-
-        ignored = {number for number in FORWARDED if signal.getsignal(number) == signal.SIG_IGN}  # as nohup does
-        before = {number: signal.signal(number, forward) for number in FORWARDED if number not in ignored}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def forward(self, number: int, frame: FrameType | None) -> None:
+        """Sends a signal on to all processes."""
+        self.signals.append(number)
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM if number == HANG_UP else number)
 
 
 def _stopped_by(number: int) -> BaseException:

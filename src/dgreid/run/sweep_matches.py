@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 
 from dgreid.errors import InputError, nearest
-from dgreid.run.compose import readable
-from dgreid.run.reports import tell
+from dgreid.run.compose import errors_end_the_command
 
 
 class SweepMatches(Callback):
@@ -27,14 +25,8 @@ class SweepMatches(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Ends the command at an error, which Hydra would turn into a warning."""
-        try:
+        with errors_end_the_command():
             write_out(config, GlobalHydra.instance().config_loader())
-        except Exception as error:
-            message = readable(error)
-            if message is None:
-                raise
-            tell(message)
-            sys.exit(1)
 
 
 def write_out(config: DictConfig, loader: ConfigLoader) -> None:

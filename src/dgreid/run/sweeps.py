@@ -22,9 +22,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dgreid.errors import InputError
 from dgreid.run.cells import STOPPED, SWEEP, Cell, State, notes_folder, planned_launcher, read_cells, write_plan
-from dgreid.run.compose import readable
+from dgreid.run.compose import errors_end_the_command
 from dgreid.run.folder import run_folder
-from dgreid.run.reports import tell
 from dgreid.run.sweep_table import print_sweep
 
 BASIC, JOBLIB, SLURM = "basic", "joblib", "submitit_slurm"
@@ -36,14 +35,8 @@ class SweepStart(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Ends the command at an error, which Hydra would turn into a warning."""
-        try:
+        with errors_end_the_command():
             begin(config)
-        except Exception as error:
-            message = readable(error)
-            if message is None:
-                raise
-            tell(message)
-            sys.exit(1)
 
 
 def begin(config: DictConfig) -> None:

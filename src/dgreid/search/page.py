@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from dgreid.data.images import ImageError, read_image
+from dgreid.html import html_page
 from dgreid.search.answers import Answer, Answers, Hit
 from dgreid.search.images import SearchImage, as_text
 from dgreid.search.index_folder import Metadata
@@ -62,23 +63,11 @@ def answers_page(answers: Answers) -> str:
         if count > QUERIES_SHOWN
         else ""
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Who is this?</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>Who is this?</h1>
+    body = f"""<h1>Who is this?</h1>
 {_facts(answers)}
 {rest}{_skipped(answers)}
-{sections}
-</body>
-</html>
-"""
+{sections}"""
+    return html_page("Who is this?", STYLE, body)
 
 
 def _facts(answers: Answers) -> str:

@@ -42,9 +42,9 @@ def on_processes(count: int, function: Callable[..., Any], *arguments: Any) -> l
             for process in processes:
                 process.join(timeout=10)
                 process.kill()
-    for rank, (well, outcome) in enumerate(outcomes):
-        if not well:
-            raise AssertionError(f"rank {rank}: {outcome}")
+    failures = [f"rank {rank}: {outcome}" for rank, (well, outcome) in enumerate(outcomes) if not well]
+    if failures:  # all of them: the first may only have lost its connection to another
+        raise AssertionError("\n".join(failures))
     return [outcome for _, outcome in outcomes]
 
 

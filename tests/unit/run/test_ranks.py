@@ -117,9 +117,10 @@ def test_one_that_says_nothing(tmp_path):
 
 
 STARTER = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup pytest` would have it ignored
 from test_ranks import run
 try:
     run(Path(sys.argv[1]), sys.argv[3])
