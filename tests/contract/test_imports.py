@@ -15,7 +15,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 320
 
 # A unit is a file or folder right under src/dgreid; a new one gets its line here.
-FOUNDATION = {"types", "errors", "distributed", "files", "archives", "draws", "batch_parts", "nonfinite", "progress"}
+FOUNDATION = {
+    "types", "errors", "distributed", "files", "archives", "draws", "batch_parts", "nonfinite", "progress", "html",
+}  # fmt: skip
 MATHEMATICS = {"nets", "memory", "losses", "meta", "gradients", "hypergradient", "style", "centroids", "schedules"}
 BELOW_STRATEGIES = FOUNDATION | MATHEMATICS
 BELOW_MODULE = BELOW_STRATEGIES | {"data", "synthetic", "evaluation", "strategies"}

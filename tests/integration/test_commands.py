@@ -75,7 +75,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 OWN_METHODS = [
-    pytest.param("README.md", "Your own method in one file", "cosine_softmax", id="README"),
+    pytest.param("docs/your_method.md", "The shortest method", "cosine_softmax", id="shortest"),
     pytest.param("docs/methods/m3l.md", "Changing one thing", "m3l_in_turn", id="M3L"),
     pytest.param("docs/methods/il.md", "A style of your own", "il", id="style"),
 ]
