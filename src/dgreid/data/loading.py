@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dgreid.data.lost_workers import is_overdue
+from dgreid.data.bounded_loader import BatchOrder, BoundedLoader
 from dgreid.data.worker_signals import outlive_signals
 from dgreid.errors import InputError
 from dgreid.types import ReIDBatch
-
-ANSWER_WITHIN = 150.0  # seconds that a batch may take before it is asked for once more
-
-
-class BoundedLoader(DataLoader[ReIDBatch]):
-    """A loader that waits for its processes for some minutes, not for ever, and keeps them no longer than it must.
-
-    One that finds no shared memory, or stands still because it was forked at a bad moment, would never answer. It is
-    asked twice, since a run that was suspended meanwhile has waited for nothing.
-    """
-
-    def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch names its own class, whose users need an iterator
-        batches = super().__iter__()
-        left = len(self.sampler) if isinstance(self.sampler, Sized) else -1
-        while left:
-            batch = _next_within_bounds(batches)
-            if batch is None:
-                return
-            left -= 1
-            if left == 0:  # who takes a known number of batches never asks for one more, and would keep the processes
-                del batches
-            yield batch
-
-
-def _next_within_bounds(batches: Iterator[ReIDBatch]) -> ReIDBatch | None:
-    try:
-        return next(batches, None)
-    except RuntimeError as error:
-        if not is_overdue(error):
-            raise
-    try:
-        return next(batches, None)
-    except RuntimeError as error:
-        if is_overdue(error):
-            _end_loading_processes()
-        raise
-
-
-def _end_loading_processes() -> None:
-    """Ends the processes that this one started to load, also those that stand still: nothing may wait for them."""
-    for process in multiprocessing.active_children():
-        process.kill()
 
 
 def batch_loader(
@@ -70,10 +27,9 @@ def batch_loader(
     return BoundedLoader(
         dataset,
         batch_size=None,
-        sampler=batches,
+        sampler=BatchOrder(batches),
         num_workers=workers,
         persistent_workers=persistent and workers > 0,
-        timeout=ANSWER_WITHIN if workers else 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=outlive_signals,
         generator=torch.Generator(),  # of its own: the loader would draw worker seeds from the global one

@@ -6,11 +6,14 @@ they ended by themselves, the step could not.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
+TELL_STACK = getattr(signal, "SIGUSR2", None)  # lets a worker write where it stands
 SECONDS = 10.0  # that a worker stays after it was told to end, in case nobody ends it
 
 
@@ -20,6 +23,8 @@ def outlive_signals(worker: int) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
+    if TELL_STACK is not None and sys.__stderr__ is not None:
+        faulthandler.register(TELL_STACK, file=sys.__stderr__)
 
 
 def _end_later(number: int, frame: FrameType | None) -> None:

@@ -1,11 +1,9 @@
-"""A loading process that is killed, or stands still, ends an iteration with a message."""
+"""A loading process that is killed ends an iteration with a message."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import time
 from multiprocessing import resource_sharer
 
 import pytest
@@ -13,7 +11,6 @@ import torch
 from own_process import in_own_process
 from torch.utils.data import Dataset
 
-from dgreid.data import loading
 from dgreid.data.loading import batch_loader
 from dgreid.data.lost_workers import lost_worker
 
@@ -42,42 +39,6 @@ def test_a_killed_worker_is_told_and_nothing_hangs():
     message = in_own_process(load_until_it_fails)
     assert message.startswith("a process that loads images is gone (")
     assert "fewer data.workers" in message
-
-
-class Stuck(Dataset):
-    """Its third item takes so many seconds, and signals do not reach it, as where a thread holds a lock for good."""
-
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def __getitem__(self, index):
-        if index == 2:
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            time.sleep(self.seconds)
-        return torch.full((1,), float(index))
-
-
-def load_slowly(answer_within, seconds):
-    """The batches, what is said, and which processes are left."""
-    loading.ANSWER_WITHIN = answer_within
-    batches, message = [], ""
-    try:
-        for batch in batch_loader(Stuck(seconds), [0, 1, 2, 3], workers=1):
-            batches.append(float(batch))
-    except RuntimeError as error:
-        message = lost_worker(error) or repr(error)
-    return batches, message, [process.join(60) or process.is_alive() for process in multiprocessing.active_children()]
-
-
-def test_one_that_stands_still_is_told_and_ended():
-    batches, message, alive = in_own_process(load_slowly, 5.0, 3600.0)
-    assert batches == [0.0, 1.0]
-    assert message.startswith("a process that loads images does not answer: ")
-    assert not any(alive)
-
-
-def test_one_that_takes_long_is_waited_for_once_more():
-    assert in_own_process(load_slowly, 6.0, 9.0)[:2] == ([0.0, 1.0, 2.0, 3.0], "")
 
 
 def test_one_that_leaves_by_itself_is_told():
