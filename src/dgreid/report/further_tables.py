@@ -10,7 +10,7 @@ from dgreid.report.comparison import Difference, Resampling
 from dgreid.report.grouping import Row, Sheet
 from dgreid.report.reading import METRICS, Run
 from dgreid.report.results_table import Place, difference_at, heading, places, row_notes, spread_at
-from dgreid.report.spread import Spread, by_seed, shared, spread
+from dgreid.report.spread import Spread, by_seed, plus_minus, shared, spread
 from dgreid.report.table import EMPTY, Cell, Column, Line, Table
 
 RULES = ("last", "source", "oracle")
@@ -161,8 +161,7 @@ def _rules(run: Run) -> set[str]:
 def _plain(found: Spread | None) -> Cell:
     if found is None:
         return Cell()
-    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
-    return Cell(f"{100 * found.mean:.1f}{deviation}", found.mean)
+    return Cell(plus_minus(f"{100 * found.mean:.1f}", found.deviation), found.mean)
 
 
 def _worth(row: Row, target: str) -> Cell:
@@ -171,8 +170,7 @@ def _worth(row: Row, target: str) -> Cell:
     found = spread([oracle[seed] - last[seed] for seed in shared((oracle, last))])
     if found is None:
         return Cell()
-    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
-    return Cell(f"{points(found.mean)}{deviation}", found.mean)
+    return Cell(plus_minus(points(found.mean), found.deviation), found.mean)
 
 
 def _median(row: Row, number: Callable[[Run], Any], form: str) -> Cell:

@@ -10,7 +10,7 @@ from dgreid.report.comparison import Difference, Resampling, difference, mean_di
 from dgreid.report.grouping import Row, Sheet
 from dgreid.report.published import Published, Score, published
 from dgreid.report.reading import METRICS
-from dgreid.report.spread import Spread, by_seed, mean_by_seed, spread
+from dgreid.report.spread import Spread, by_seed, mean_by_seed, plus_minus, spread
 from dgreid.report.table import Cell, Column, Line, Table
 
 ON_THE_TARGET = "oracle"
@@ -122,7 +122,7 @@ def spread_cell(found: Spread | None, seeds: int, best: bool = False) -> Cell:
     """Mean ± standard deviation in percent, with a note where seeds are missing."""
     if found is None:
         return Cell()
-    text = f"{100 * found.mean:.1f}" + ("" if found.deviation is None else f" ± {100 * found.deviation:.1f}")
+    text = plus_minus(f"{100 * found.mean:.1f}", found.deviation)
     notes = (f"{found.seeds} of {seeds} seeds",) if found.seeds != seeds else ()
     return Cell(text, found.mean, best, notes)
 

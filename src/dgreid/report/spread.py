@@ -30,6 +30,11 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
+def plus_minus(mean: str, deviation: float | None) -> str:
+    """A mean as it is shown, with its deviation (0..1) in points of a hundred where there is one."""
+    return mean if deviation is None else f"{mean} ± {100 * deviation:.1f}"
+
+
 def by_seed(row: Row, target: str, metric: str, rule: str | None = None) -> dict[int, float]:
     """A method's figure on a target for each seed.
 
