@@ -277,3 +277,17 @@ def test_of_two_processes_one_speaks(planned, data_root, tmp_path):
     assert rows["images a step"] == "2 x 4 identities x 2 images = 16"
     assert done.stderr.count("plan: 3 training steps") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_protocol_and_what_deviates_from_it_come_first(data_root, tmp_path):
+    """By the command, since only there a protocol is chosen; 64x32 images are not those of the protocol."""
+    words = [*typed(data_root, "protocol=synthetic/to_night", "plan=true"), "steps_per_epoch=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dgreid.train", *words], cwd=tmp_path, env={**os.environ, "COLUMNS": "300"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows, _ = parsed(done.stdout)
+    assert list(rows)[:2] == ["protocol", "variant"]
+    assert rows["protocol"] == "synthetic/to_night"
+    assert "synthetic" in rows["variant"]

@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -59,13 +59,16 @@ class Measured(NamedTuple):
     meter: StepMeter
 
 
-def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]) -> None:
+def plan(
+    config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain], followed: Mapping[str, Any]
+) -> None:
     """Builds what training builds, trains three steps, and prints what they took. No run folder is read or written.
 
     Args:
         config: the run's.
         sources: the domains to train on, by name.
         targets: the domains to be evaluated on, by name.
+        followed: ``protocol`` and ``variant`` as the run's result would name them.
 
     Raises:
         InputError: what training would refuse, or too little memory for a step.
@@ -73,13 +76,18 @@ def plan(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str
     data, module, trainer, meter = measure(config, sources, targets)
     if trainer.is_global_zero:
         advice = savings(config, module.strategy, this_machine(meter.device, trainer.world_size), meter.waiting)
-        rows = [*_what(config, module, data), *_costs(config, meter), _not_in_the_hours(config, data, meter)]
+        rows = [
+            *_followed(followed),
+            *_what(config, module, data),
+            *_costs(config, meter),
+            _not_in_the_hours(config, data, meter),
+        ]
         print_plan(rows, list(advice))
     leave()
 
 
 def measure(config: DictConfig, sources: Mapping[str, Domain], targets: Mapping[str, Domain]) -> Measured:
-    """The three steps of :func:`plan`, which takes the same and raises the same."""
+    """The three steps of :func:`plan`, which raises the same."""
     set_precision(config)
     data = build_data(config, sources, targets)
     data.setup("fit")
@@ -136,6 +144,12 @@ def three_digits(number: float) -> str:
     """A positive number with three digits or more: 0.0123, 1.23, 12.3, 1,234."""
     decimals = max(0, 2 - math.floor(math.log10(number)))
     return f"{number:,.{decimals}f}"
+
+
+def _followed(followed: Mapping[str, Any]) -> list[Row]:
+    deviating = "; ".join(followed["variant"] or ())
+    rows = [("protocol", followed["protocol"] or ""), ("variant", deviating)]
+    return [(label, text) for label, text in rows if text]
 
 
 def _what(config: DictConfig, module: ReIDModule, data: MultiDomainDataModule) -> list[Row]:

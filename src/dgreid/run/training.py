@@ -68,10 +68,12 @@ def train(config: DictConfig) -> None:
     check_start(config.init)
     sources, targets = build_domains(config, "sources"), build_domains(config, "target")
     seen = check_leaks(sources, targets, config.use, config.allow_seen_target)
-    if wants_plan(config):
-        plan(config, sources, targets)
-        return
     chosen = _choices()
+    protocol = chosen.get("protocol")
+    followed = {"protocol": protocol, "variant": deviations(config, protocol, sources, targets)}
+    if wants_plan(config):
+        plan(config, sources, targets, followed)
+        return
     folder = run_folder(config, overrides, chosen.get("strategy", "strategy"))
     resolved = resolve(config)
     check_unused(folder)
@@ -88,8 +90,6 @@ def train(config: DictConfig) -> None:
     scoring = build_scoring(config)
     trainer = build_trainer(config, folder, list(targets))
     callbacks_of(trainer).insert(0, EarlyReport())
-    protocol = chosen.get("protocol")
-    followed = {"protocol": protocol, "variant": deviations(config, protocol, sources, targets)}
     facts = {**_facts(config, resolved, chosen, module), **followed, **kept, "targets": _target_records(targets)}
     facts["versions"] = versions(sources, targets)
     facts["batch"] = effective_batch(config, module.domains, trainer.world_size)
