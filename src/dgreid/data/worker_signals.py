@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 TELL_STACK = getattr(signal, "SIGUSR2", None)  # lets a worker write where it stands
@@ -24,7 +25,8 @@ def outlive_signals(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
     if TELL_STACK is not None and sys.__stderr__ is not None:
-        faulthandler.register(TELL_STACK, file=sys.__stderr__)
+        with suppress(ValueError, OSError):  # it is closed
+            faulthandler.register(TELL_STACK, file=sys.__stderr__)
 
 
 def _end_later(number: int, frame: FrameType | None) -> None:
