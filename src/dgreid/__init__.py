@@ -59,8 +59,8 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = list(_HOME_OF)
-__all__ += ["__version__"]
+__all__ = ["__version__"]
+__all__ += list(_HOME_OF)
 
 
 def __getattr__(name: str) -> object:
