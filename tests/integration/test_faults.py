@@ -30,7 +30,8 @@ def test_two_processes_stop_together_and_go_on(number, code, data_root, tmp_path
         words = typed(data_root, *Case("fb", 2).overrides(), *on_two, "resume=auto", f"folder={tmp_path / name}")
         return [sys.executable, "-m", "dgreid.train", *words]
 
-    subprocess.run(command("whole"), check=True, timeout=300)
+    whole = subprocess.run(command("whole"), check=True, timeout=300, capture_output=True, text=True)
+    assert "warning" not in whole.stderr
     run = subprocess.Popen(command("run"))
     deadline = time.monotonic() + 200
     while not (tmp_path / "run" / "checkpoints" / "previous.ckpt").exists() and time.monotonic() < deadline:

@@ -12,7 +12,7 @@ os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 # Each is true of every run and asks for nothing: data modules leave normalisation to the module on purpose, loaders
 # with 0 workers are as fast for small images, loaders start at the checkpoint's step without any state of their own,
 # and the trainer's own bar and sampler are replaced. Weights of 1 x 1 convolutions lie in memory alike in both of the
-# layouts that DDP tells apart.
+# layouts that DDP tells apart. Scores are equal on all processes, as the first computes them for all.
 HARMLESS = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*does not have many workers.*",
@@ -23,6 +23,7 @@ HARMLESS = (
     ".*Trying to infer the `batch_size`.*",
     ".*dataloader .*is not resumable.*",
     "(?s).*Grad strides do not match bucket view strides.*",
+    ".*recommended to use `self.log.*sync_dist=True.*",
 )
 CHATTER = ("GPU available", "TPU available", "HPU available", "\N{ELECTRIC LIGHT BULB}", "`Trainer.fit` stopped")
 
