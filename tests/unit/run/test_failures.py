@@ -46,7 +46,7 @@ def test_a_signal_is_an_interruption_not_a_failure(signal, tmp_path):
 def test_the_first_process_that_fails_says_why(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="first"), failure_noted(tmp_path):
         raise ValueError("first")
-    monkeypatch.setattr("dgreid.run.failures.rank_zero_only.rank", 1)
+    monkeypatch.setattr("dgreid.run.failures.this_rank", lambda: 1)
     with pytest.raises(ValueError, match="lost"), failure_noted(tmp_path):
         raise ValueError("connection lost")
     assert noted(tmp_path) == "ValueError: first"
