@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable
 
@@ -24,13 +25,19 @@ def exit_code(work: Callable[[], int | None], message_of: Callable[[Exception], 
         message_of: what to tell of an error, None where the user cannot mend it.
 
     Returns:
-        The exit code for the shell: 1 after an error that was told, 130 after the keyboard's Ctrl-C.
+        The exit code for the shell: 1 after an error that was told, 130 after the keyboard's Ctrl-C, 141 where nobody
+        reads on what is printed, as after ``| head``.
     """
     try:
-        return work() or 0
+        code = work() or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("stopped by the keyboard", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return 141
     except Exception as error:
         message = message_of(error)
         if message is None:
