@@ -70,8 +70,8 @@ class StepTimes(Callback):
         self.seconds += seconds
         self._epoch_waiting += self._waited
         self._epoch_total += seconds
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined] # a part of the trainer sets it, unseen by types
-        if trainer.global_step % max(every, 1) == 0:
+        assembled: Any = trainer  # what its parts set on it is not declared
+        if trainer.global_step % max(assembled.log_every_n_steps, 1) == 0:
             values = {"seconds_per_step": self._total / self._steps, "data_wait": self._waiting / self._total}
             pl_module.log_dict(values)
             self._waiting = self._total = 0.0
@@ -113,7 +113,8 @@ class UnfinishedEpoch(Callback):
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """A run has epochs, also one with ``max_steps``."""
-        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign] # it has no option for this
+        loop: Any = trainer.fit_loop  # it has no option for this: its own question is answered for it
+        loop._iteration_based_training = lambda: False
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -233,7 +234,9 @@ class _Embedded(Callback):
 
 def callbacks_of(trainer: lightning.Trainer) -> list[Callback]:
     """A trainer's callbacks, in the order of their turns; changing the list changes the trainer."""
-    return trainer.callbacks  # type: ignore[attr-defined] # a part of the trainer sets it, unseen by types
+    assembled: Any = trainer  # what its parts set on it is not declared
+    callbacks: list[Callback] = assembled.callbacks
+    return callbacks
 
 
 def total_steps(trainer: lightning.Trainer) -> int:

@@ -1,7 +1,7 @@
 """A loader whose processes may stand still: it waits for them for some minutes, and replaces them once.
 
 A process that is forked while another thread holds a lock of a C library has that lock held for good, and stops where
-it needs it. Threads of process groups, of the backward pass and of memory pinning make that happen now and then
+it needs it. Threads of process groups, of the backward pass and of memory pinning may do so at any time
 (github.com/pytorch/pytorch, issues 75147 and 130610). Processes that are forked a minute later find the lock free.
 """
 
@@ -72,7 +72,7 @@ class BoundedLoader(DataLoader[ReIDBatch]):
     A run that was suspended for long finds its processes replaced, and has lost nothing.
     """
 
-    def __iter__(self) -> Iterator[ReIDBatch]:  # type: ignore[override] # torch names its own class; users need an iterator
+    def __iter__(self) -> Any:
         order = cast(BatchOrder, self.sampler)
         left = len(order) if isinstance(order.batches, Sized) else -1
         iteration = order.begin()

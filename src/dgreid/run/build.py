@@ -148,7 +148,8 @@ def build_scoring(config: DictConfig) -> Scoring:
 def set_precision(config: DictConfig) -> None:
     """Process-wide precision switches; both are recorded in the result."""
     torch.set_float32_matmul_precision(config.matmul_precision)
-    torch.backends.cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"  # type: ignore[attr-defined] # torch has no types for it
+    cudnn: Any = torch.backends.cudnn  # has parts that torch does not declare
+    cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"
 
 
 def trainer_options(config: DictConfig) -> dict[str, Any]:

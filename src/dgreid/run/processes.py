@@ -15,7 +15,8 @@ from dgreid.types import DomainInfo
 
 def this_rank() -> int:
     """Number of this process among those of the run, as its environment says it: known before they have met."""
-    return rank_zero_only.rank  # type: ignore[attr-defined] # an attribute that Lightning sets on its own function
+    lightnings: Any = rank_zero_only  # a function, on which Lightning sets the rank
+    return int(lightnings.rank)
 
 
 def process_count(config: DictConfig) -> int:

@@ -109,7 +109,8 @@ def _plain(value: object) -> object:
 
 
 def _hints(built: Callable[..., Any]) -> dict[str, Any]:
-    constructed: Any = built.__init__ if isinstance(built, type) else built  # type: ignore[misc] # a subclass may take others, but this very class is built
+    constructor: Any = built  # of this very class, whatever those of subclasses take
+    constructed = constructor.__init__ if isinstance(built, type) else built
     try:
         return get_type_hints(constructed)
     except (NameError, TypeError):  # names that only a type checker sees

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_info
 from torch import nn
@@ -48,5 +49,6 @@ def start_from(net: nn.Module, start: Path) -> None:
     # Batch normalisation counts its batches in nets of any shape.
     if all(name.endswith("num_batches_tracked") for name in report.matched):
         raise InputError(f"init={start}: no tensor of {path} fits this net; choose the net it was trained with")
-    net.weights_report = report  # type: ignore[assignment] # of any net; types know tensors and modules as attributes
+    told: Any = net  # of any net, also one that does not declare it
+    told.weights_report = report
     rank_zero_info(f"init: {report.details()}")

@@ -70,7 +70,7 @@ def test_one_that_stands_still_is_replaced_and_nothing_is_lost(workers, persiste
 
 
 def test_one_that_stands_still_again_is_told_and_ended():
-    found, message, alive = in_own_process(loaded, (3.0, 5.0), Stuck(2, 3600.0))
+    found, message, alive = in_own_process(loaded, (5.0, 10.0), Stuck(2, 3600.0))
     assert found == [[0.0, 1.0]]
     assert message.startswith("a process that loads images does not answer: ")
     assert not any(alive)
