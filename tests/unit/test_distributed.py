@@ -18,6 +18,7 @@ from dgreid.distributed import (
     rows_of_this_rank,
     sum_over_ranks,
 )
+from dgreid.run.processes import this_rank
 
 
 def test_one_process():
@@ -38,6 +39,11 @@ def exchanged():
     one, other = torch.full((2,), rank + 1.0), torch.tensor([rank])
     follow_first_rank([one, other])
     return (rank, world_size), gather_rows(rows).tolist(), total.tolist(), rows.tolist(), one.tolist(), other.tolist()
+
+
+def test_ranks_are_known_everywhere():
+    """Who asks before the group has met is told the same: else both processes would take a run's folder."""
+    assert on_processes(3, this_rank) == [0, 1, 2]
 
 
 def test_two_processes():
