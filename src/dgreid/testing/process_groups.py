@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from pytorch_lightning.utilities import rank_zero_only
 
 SECONDS = 120
 
@@ -51,8 +50,6 @@ def on_processes(count: int, function: Callable[..., Any], *arguments: Any) -> l
 
 def _on_rank(rank: int, count: int, folder: str, sender: Any, function: Callable[..., Any], arguments: Any) -> None:
     torch.set_num_threads(1)
-    lightnings: Any = rank_zero_only  # a function, on which Lightning sets the rank
-    lightnings.rank = rank  # it did when it was imported: then this was the only process
     try:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count)
         outcome = (True, function(*arguments))
