@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from dgreid.errors import InputError
 from dgreid.files import new_folder, require_within
@@ -32,13 +32,13 @@ def alone(folder: Path) -> Iterator[None]:
     """
     require_within(folder, folder)
     try:
-        lock = FileLock(folder / LOCK, timeout=0).acquire()
+        held = _taken(folder / LOCK)
     except Timeout as error:
         raise InputError(f"another process is adding images to {folder}; try again when it is done") from error
-    except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{folder} cannot be written: {reason}; copy it to where you may") from error
-    with lock:
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{folder} cannot be written or locked: {reason}; copy it to where it can") from error
+    with held:
         yield
 
 
@@ -53,10 +53,10 @@ def new_index(path: Path) -> Iterator[Path]:
     require_within(path.parent, lock)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(lock, timeout=0).acquire()
+        held = _taken(lock)
     except Timeout as error:
         raise InputError(f"another process is making {path}; try again when it is done") from error
-    except (OSError, NotImplementedError):  # without locks nobody knows what a killed process left
+    except OSError:  # without locks nobody knows what a killed process left; what cannot be written is told below
         with new_folder(path) as folder:
             yield folder
         return
@@ -67,6 +67,16 @@ def new_index(path: Path) -> Iterator[Path]:
                 yield folder
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _taken(file: Path) -> AcquireReturnProxy:
+    """The system's lock, now or not at all: a mark in its place would outlive a process that is killed.
+
+    Raises:
+        Timeout: another process has it.
+        OSError: the file cannot be written, or its file system has no locks.
+    """
+    return FileLock(file, timeout=0, fallback_to_soft=False).acquire()
 
 
 def _clear_interrupted(path: Path) -> None:
